@@ -1,0 +1,12 @@
+# libFuzzer targets: fuzz/NAME_fuzz.cc, seeds in fuzz/corpus/NAME/.
+file(GLOB fuzzers CONFIGURE_DEPENDS fuzz/*_fuzz.cc)
+foreach(f IN LISTS fuzzers)
+  get_filename_component(name ${f} NAME_WE)
+  file(STRINGS ${f} links REGEX "^// Links: ")
+  string(REGEX REPLACE "^// Links: " "" links "${links}")
+  string(REPLACE " " ";" links "${links}")
+  add_executable(${name} ${f})
+  target_compile_options(${name} PRIVATE -fsanitize=fuzzer)
+  target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+  target_link_libraries(${name} ${links})
+endforeach()

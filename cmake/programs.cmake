@@ -1,0 +1,19 @@
+# One executable per privilege: what a program may do is what it links.
+function(bulkhead_program name main)
+  add_executable(${name} src/cmd/${main})
+  target_link_libraries(${name} ${ARGN})
+endfunction()
+foreach(p
+    "bulkhead|bulkhead_main.cc|bulkhead_master"
+    "bulkhead-master|master_main.cc|bulkhead_master"
+    "bulkhead-front|front_main.cc|bulkhead_front"
+    "bulkhead-files|files_main.cc|bulkhead_opener"
+    "bulkhead-php${PHP_VERSION}|php_main.cc|bulkhead_pool")
+  string(REPLACE "|" ";" p "${p}")
+  list(GET p 0 name)
+  list(GET p 1 main)
+  list(GET p 2 lib)
+  if(EXISTS ${CMAKE_SOURCE_DIR}/src/cmd/${main})
+    bulkhead_program(${name} ${main} ${lib})
+  endif()
+endforeach()

@@ -1,0 +1,49 @@
+// The nginx language after lexing and includes: a tree of directives with their places.
+//
+// Runs in: master (parses files), front (receives the tree as bytes and builds the same model).
+// Input: configuration (trusted); the byte form comes from master only.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+
+namespace bulkhead::config {
+
+// One argument word.  `quoted` matters only for dumping and for `if` conditions.
+struct Word {
+  std::string text;
+  bool quoted = false;
+};
+
+struct Directive {
+  std::string name;
+  std::vector<Word> args;
+  uint32_t file = 0;  // index into Ast::files
+  uint32_t line = 0;
+  bool is_block = false;
+  std::vector<Directive> children;  // when is_block; `include` is already replaced by its contents
+};
+
+struct SourceFile {
+  std::string path;  // absolute, as nginx -T prints it
+  std::string text;  // verbatim contents (only in master: not serialised)
+};
+
+struct Ast {
+  std::vector<SourceFile> files;  // in the order they were opened; [0] is the main file
+  std::vector<Directive> top;
+  std::string prefix;       // -p, ends in '/'
+  std::string conf_prefix;  // directory of the main file, ends in '/'
+};
+
+// Compact byte form for the snapshot master hands to front (file texts left out), and back.
+std::string serialise(const Ast& ast);
+Result<Ast> deserialise(std::string_view bytes);
+
+}  // namespace bulkhead::config
