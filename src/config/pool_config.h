@@ -86,6 +86,10 @@ struct FpmOptions {
 // Reads the file and its includes, validates, and fills defaults as php-fpm -t does.
 // On failure the messages (last one the reason) are php-fpm's own lines.
 std::expected<FpmConfig, std::vector<FpmMessage>> load_fpm(const std::string& path, const FpmOptions& options);
+// The same for files that hold pools only, as named by Bulkhead's `pools GLOB;`: they are read as if
+// a main file included each pattern in turn.  No pattern and no match is not an error here.
+std::expected<FpmConfig, std::vector<FpmMessage>> load_fpm_pools(
+    const std::vector<std::string>& globs, const FpmOptions& options);
 // The lines of `php-fpm -tt` (without the "[time] NOTICE: " prefix).
 std::vector<std::string> dump_fpm(const FpmConfig& config);
 

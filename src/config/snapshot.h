@@ -6,7 +6,10 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
+#include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "base/error.h"
@@ -40,7 +43,22 @@ struct Snapshot {
   uint32_t loops = 1;                        // event loops of front
   std::string role;                          // "serve", "nginx", "php-fpm": titles, Server header, log shape
   std::vector<uint32_t> pool_listen_sites;   // i-th FastCGI listening socket -> site id
+  // Derived, not serialised: normalised listen address -> site id.  See index_addresses.
+  std::unordered_map<std::string, uint32_t> site_by_address;
 };
+
+// One spelling for the addresses that name the same FastCGI socket: "unix:/run/x.sock",
+// "/run/x.sock" -> "unix:/run/x.sock"; "9000", ":9000", "*:9000", "0.0.0.0:9000" -> "*:9000";
+// "localhost:9000" -> "127.0.0.1:9000"; "[0:0::1]:9000" -> "[::1]:9000"; others as written.
+std::string normalise_address(std::string_view address);
+
+// Rebuilds site_by_address from sites; call it after the ids or listen addresses changed
+// (deserialise_snapshot and pair_sites have done it).
+void index_addresses(Snapshot* snapshot);
+
+// The site whose pool listens on `address` (any spelling nginx's fastcgi_pass or an upstream's
+// `server` takes); nothing when it is a foreign FastCGI server.  O(1).
+std::optional<uint32_t> site_of_address(const Snapshot& snapshot, std::string_view address);
 
 std::string serialise(const Snapshot& snapshot);
 Result<Snapshot> deserialise_snapshot(std::string_view bytes);
