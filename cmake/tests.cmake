@@ -1,0 +1,41 @@
+# Tests that need built programs.  ./test builds the four trees first; ctest then runs everything.
+find_program(DEBIAN_PYTHON NAMES python3 PATHS /usr/bin NO_DEFAULT_PATH REQUIRED)
+
+function(bulkhead_test name label timeout)
+  add_test(NAME ${name} COMMAND ${ARGN} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+  set_tests_properties(${name} PROPERTIES LABELS ${label} TIMEOUT ${timeout})
+endfunction()
+
+# pytest over a directory, against the programs of one tree.
+function(bulkhead_pytest name label timeout tree)
+  bulkhead_test(${name} ${label} ${timeout} ${DEBIAN_PYTHON} -m pytest -q -p no:cacheprovider ${ARGN})
+  set_tests_properties(${name} PROPERTIES ENVIRONMENT
+    "BULKHEAD_BIN=${CMAKE_SOURCE_DIR}/${tree}/bin;BULKHEAD_TREE=${tree};PYTHONDONTWRITEBYTECODE=1"
+    RESOURCE_LOCK servers)
+endfunction()
+
+if(BH_SANITIZE OR BH_FUZZ)
+  return()  # those trees are driven by the release tree's tests
+endif()
+
+bulkhead_test(tidy tidy 120 ${DEBIAN_PYTHON} tests/tidy/tidy.py)
+set_tests_properties(tidy PROPERTIES LABELS tidy)
+
+file(GLOB fuzzers CONFIGURE_DEPENDS fuzz/*_fuzz.cc)
+foreach(f IN LISTS fuzzers)
+  get_filename_component(name ${f} NAME_WE)
+  bulkhead_test(${name} fuzz 240 ${CMAKE_SOURCE_DIR}/tests/fuzz_for.sh ${name} 60)
+endforeach()
+
+if(EXISTS ${CMAKE_SOURCE_DIR}/tests/e2e)
+  bulkhead_pytest(e2e e2e 1200 build -n 4 tests/e2e)
+  bulkhead_pytest(e2e_asan e2e 1500 build-asan -n 4 tests/e2e)
+  bulkhead_pytest(e2e_tsan e2e 1500 build-tsan -n 4 tests/e2e)
+endif()
+if(EXISTS ${CMAKE_SOURCE_DIR}/tests/differential)
+  bulkhead_pytest(differential differential 900 build tests/differential)
+endif()
+bulkhead_test(corpus corpus 300 ${CMAKE_SOURCE_DIR}/tests/corpus.sh)
+bulkhead_test(run_once e2e 300 ${CMAKE_SOURCE_DIR}/tests/run_once.sh)
+bulkhead_test(bench_hello bench 300 ${CMAKE_SOURCE_DIR}/bench/hello --quick)
+set_tests_properties(run_once bench_hello PROPERTIES RESOURCE_LOCK servers)
