@@ -25,8 +25,9 @@ struct Directive {
   std::string name;
   std::vector<Word> args;
   uint32_t file = 0;  // index into Ast::files
-  uint32_t line = 0;
+  uint32_t line = 0;  // of the ; or { that ends the words, as nginx counts
   bool is_block = false;
+  uint32_t end_line = 0;          // of the closing brace, when is_block
   std::vector<Directive> children;  // when is_block; `include` is already replaced by its contents
 };
 

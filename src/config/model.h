@@ -10,6 +10,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -17,6 +18,7 @@
 
 #include "base/error.h"
 #include "config/ast.h"
+#include "config/list.h"
 #include "config/regex.h"
 #include "config/template.h"
 
@@ -51,6 +53,8 @@ struct AccessLog {
 };
 
 // ---- network ----------------------------------------------------------------------------------
+// Sockets with `ssl` or `quic` are recorded but must not be opened: there is no TLS in this version,
+// and serving such a server in the clear would be unsafe.
 struct Listen {
   std::string text;     // canonical: "0.0.0.0:80", "[::]:80", "unix:/path"
   std::string sockaddr; // raw bytes of the sockaddr
@@ -138,7 +142,7 @@ struct FastcgiPass {
 };
 struct FastcgiConf {
   std::optional<FastcgiPass> pass;
-  std::vector<FastcgiParam> params;          // merged by nginx's rule (own params replace inherited)
+  List<FastcgiParam> params;          // merged by nginx's rule (own params replace inherited)
   std::string index;                         // fastcgi_index
   RegexPtr split_path_info;
   Millis connect_timeout{60000}, read_timeout{60000}, send_timeout{60000};
@@ -149,9 +153,9 @@ struct FastcgiConf {
   bool ignore_client_abort = false, pass_request_headers = true, pass_request_body = true;
   uint32_t next_upstream = 0x3;              // bits: 1 error 2 timeout 4 invalid_header 8 500 16 503 32 403 64 404 128 429 256 non_idempotent 512 off
   uint32_t next_upstream_tries = 0; Millis next_upstream_timeout{0};
-  std::vector<std::string> hide_headers;     // lower case, defaults of nginx merged in, pass removed
+  List<std::string> hide_headers;     // lower case, defaults of nginx merged in, pass removed
   IgnoreHeaders ignore;
-  std::vector<std::string> catch_stderr;     // fastcgi_catch_stderr patterns
+  List<std::string> catch_stderr;     // fastcgi_catch_stderr patterns
   std::string temp_path;
 };
 struct MimeTypes { std::vector<std::pair<std::string, std::string>> by_extension; };  // sorted, lower case
@@ -161,19 +165,19 @@ struct LocConf {
   Template root;                 // default "html" under prefix; made absolute
   bool is_alias = false;         // `root` holds the alias target
   bool root_from_server = true;
-  std::vector<Template> index;   // default: index.html
+  List<Template> index;   // default: index.html
   std::shared_ptr<const TryFiles> try_files;  // not inherited
   bool internal = false;
   // responses
-  std::vector<ErrorPage> error_pages;
+  List<ErrorPage> error_pages;
   bool recursive_error_pages = false;
-  std::vector<AddHeader> add_headers, add_trailers;
+  List<AddHeader> add_headers, add_trailers;
   Expires expires;
   std::string default_type = "text/plain";
   std::shared_ptr<const MimeTypes> types;
   std::string charset;           // "" = off
   std::optional<Template> charset_variable;
-  std::vector<std::string> charset_types;
+  List<std::string> charset_types;
   bool override_charset = false;
   bool etag = true, chunked_transfer_encoding = true, log_not_found = true, log_subrequest = false;
   enum class ServerTokens : uint8_t { kOff, kOn, kBuild } server_tokens = ServerTokens::kOn;
@@ -184,13 +188,13 @@ struct LocConf {
   bool autoindex = false, autoindex_exact_size = true, autoindex_localtime = false;
   enum class AutoindexFormat : uint8_t { kHtml, kXml, kJson, kJsonp } autoindex_format = AutoindexFormat::kHtml;
   // access
-  std::vector<AccessRule> access_rules;
+  List<AccessRule> access_rules;
   bool satisfy_any = false;
   enum class DisableSymlinks : uint8_t { kOff, kOn, kIfNotOwner } disable_symlinks = DisableSymlinks::kOff;
   Template disable_symlinks_from;
   // logs
-  std::vector<AccessLog> access_logs;  // empty: off
-  std::vector<ErrorLog> error_logs;
+  List<AccessLog> access_logs;  // empty: off
+  List<ErrorLog> error_logs;
   // client limits
   uint64_t client_max_body_size = 1 << 20;  // 0 = unlimited
   size_t client_body_buffer_size = 16384;
@@ -213,6 +217,10 @@ struct LocConf {
   // content handler beside static files
   FastcgiConf fastcgi;
   bool stub_status = false, empty_gif = false;
+  // Not empty: an access protection or content handler that this version lacks is asked for here,
+  // e.g. `"auth_basic" is not supported by this version of Bulkhead: ...`.  Front answers 503 for
+  // such a location (whatever `return` or files it has) and logs the reason once per start.
+  std::string unsupported;
 };
 
 struct Location {
@@ -295,6 +303,9 @@ struct Model {
   std::vector<MapDef> maps;
   std::vector<std::string> user_variables;  // slot -> name
   std::vector<Note> notes;
+  // Every name that was looked up: "host:port" as written (no port: as the directive defaults it)
+  // to raw sockaddrs.  Master hands it to front, which builds with BuildOptions::resolved.
+  std::map<std::string, std::vector<std::string>> resolved;
   std::unique_ptr<LocConf> http_defaults;   // http-level conf (used before a server is chosen)
 };
 
@@ -315,6 +326,9 @@ struct BuildOptions {
   std::string default_error_log = "logs/error.log";  // relative to prefix; -e
   std::string default_pid = "logs/nginx.pid";
   std::string default_access_log = "logs/access.log";
+  // Answers of earlier look-ups, consulted before (and, without resolve_names, instead of) the DNS;
+  // not owned, may be null, not serialised.
+  const std::map<std::string, std::vector<std::string>>* resolved = nullptr;
   bool resolve_names = true;  // look hosts in fastcgi_pass and upstream up (master); front takes sockaddrs from the snapshot
 };
 
