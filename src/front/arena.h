@@ -16,7 +16,8 @@ class Arena {
  public:
   // Uninitialised bytes, unaligned: for text.
   [[nodiscard]] char* allocate(size_t bytes) {
-    if (bytes > left_) [[unlikely]] grow(bytes);
+    if (bytes > left_) [[unlikely]]
+      grow(bytes);
     char* at = next_;
     next_ += bytes;
     left_ -= bytes;

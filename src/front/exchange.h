@@ -1,11 +1,13 @@
 // Everything of one request: what the client asked, what has been decided, and the response so far.
 //
-// Runs in: front.  Input: request bytes are hostile; application heads are hostile; the rest is ours.
-// Threads: one loop.  An Exchange is reused for request after request of a connection: reset() keeps
-// its memory, so steady state allocates nothing.  Every string_view in it points into the request's
-// head buffer, the arena, the configuration, or static text; all live until reset().
+// Runs in: front.  Input: request bytes are hostile; application heads are hostile; the rest is
+// ours. Threads: one loop.  An Exchange is reused for request after request of a connection:
+// reset() keeps its memory, so steady state allocates nothing.  Every string_view in it points into
+// the request's head buffer (which must not move after start()), the arena, the configuration, or
+// static text; all live until reset().
 //
-// Written by: connection code before Phases::start() (marked C), phases and filters (P), output (O).
+// Written by: connection code before Phases::start() (marked C), phases and filters (P), output
+// (O).
 #pragma once
 
 #include <sys/types.h>
@@ -23,71 +25,33 @@
 #include "front/app_stream.h"
 #include "front/arena.h"
 #include "front/files.h"
+#include "http/request_parser.h"
 #include "loop/event_loop.h"
 
 namespace bulkhead::front {
 
-class Plan;          // plan.h: the routing snapshot
+class Plan;  // plan.h: the routing snapshot
 struct ServerPlan;
 struct LocationPlan;
-struct Suspension;   // phases.cc: where a request waits
+struct Suspension;  // phases.cc: where a request waits
 
 // ---- the connection, as variables and logs see it ------------------------------------------- (C)
 struct ConnectionFacts {
-  uint64_t serial = 0;           // $connection, "*N" of log lines
-  uint64_t requests = 0;         // requests so far on it, this one included
-  uint32_t listen = 0;           // index into Model::listens
-  int socket = -1;               // for $tcpinfo_*
-  std::string peer;              // "127.0.0.1", "::1", "unix:"
+  uint64_t serial = 0;    // $connection, "*N" of log lines
+  uint64_t requests = 0;  // requests so far on it, this one included
+  uint32_t listen = 0;    // index into Model::listens
+  int socket = -1;        // for $tcpinfo_*
+  std::string peer;       // "127.0.0.1", "::1", "unix:"
   uint16_t peer_port = 0;
-  std::string peer_binary;       // 4 or 16 address bytes; "unix:" for a Unix socket
+  std::string peer_binary;  // 4 or 16 address bytes; "unix:" for a Unix socket
   bool peer_is_unix = false;
-  std::string local;             // $server_addr: address the client connected to, without port
-  uint16_t local_port = 0;       // 0 for a Unix socket
+  std::string local;        // $server_addr: address the client connected to, without port
+  uint16_t local_port = 0;  // 0 for a Unix socket
   std::chrono::steady_clock::time_point started;
   bool tls = false;
 };
 
 // ---- the request ------------------------------------------------------------------------------
-struct RequestHeader {
-  std::string_view name, value;
-  uint32_t hash = 0;             // header_hash(name): case-insensitive
-};
-// Case-insensitive FNV-1a; '_' and '-' differ.
-constexpr uint32_t header_hash(std::string_view name) {
-  uint32_t h = 2166136261u;
-  for (char c : name) {
-    auto u = static_cast<unsigned char>(c);
-    h = (h ^ (u >= 'A' && u <= 'Z' ? u | 0x20u : u)) * 16777619u;
-  }
-  return h;
-}
-enum class Method : uint8_t { kOther, kGet, kHead, kPost, kPut, kDelete, kOptions, kPatch, kMkcol,
-                              kCopy, kMove, kPropfind, kProppatch, kLock, kUnlock, kTrace, kConnect };
-
-struct Request {  // all C
-  Method method = Method::kOther;
-  std::string_view method_name;
-  std::string_view line;          // "GET /a?b HTTP/1.1", as received
-  std::string_view target;        // $request_uri: path and query as received (absolute-form: without authority)
-  std::string_view target_path;   // target without the query
-  std::string_view decoded_path;  // http::normalise_path result: %-decoded, dots and slashes resolved
-  std::string_view args;          // after '?', as received
-  std::string_view host;          // lower case, no port: absolute-form authority, else Host; "" when none
-  uint16_t version = 11;          // 9, 10, 11
-  std::vector<RequestHeader> headers;
-  int64_t content_length = -1;    // -1: none given
-  bool chunked = false;
-  bool keep_alive = false;        // what the client wants and the protocol allows
-  bool path_had_plus_or_percent = false;  // decoded_path differs from target_path
-  bool msie6 = false;
-  uint64_t head_bytes = 0;        // request line and headers, for $request_length
-
-  // First header of that name (already hashed by the caller or not); nullptr when absent.
-  [[nodiscard]] const RequestHeader* find(std::string_view name) const { return find(name, header_hash(name)); }
-  [[nodiscard]] const RequestHeader* find(std::string_view name, uint32_t hash) const;
-};
-
 // A value that may be absent ("-" in logs) as opposed to empty.
 struct Value {
   std::string_view text;
@@ -97,34 +61,34 @@ struct Value {
 // Groups of the newest successful match: $1 ... $9.
 struct LastMatch {
   std::string_view subject;
-  config::Captures groups;        // count 0: none
+  config::Captures groups;  // count 0: none
 };
 
 // ---- who answers ----------------------------------------------------------------------------
 struct AppTarget {
   enum class Kind : uint8_t { kNone, kSite, kSocket } kind = Kind::kNone;
-  uint32_t site = 0;              // kSite: the pool's ring
-  std::string_view address;       // kSocket: as printed in logs, "127.0.0.1:9000", "unix:/x.sock"
-  std::string_view sockaddr;      // kSocket: raw bytes to connect to
+  uint32_t site = 0;          // kSite: the pool's ring
+  std::string_view address;   // kSocket: as printed in logs, "127.0.0.1:9000", "unix:/x.sock"
+  std::string_view sockaddr;  // kSocket: raw bytes to connect to
   uint32_t upstream = config::kNone;  // Model::upstreams, for keepalive pools
-  uint32_t peer = 0;              // index into its servers' addresses (flattened)
+  uint32_t peer = 0;                  // index into its servers' addresses (flattened)
 };
 // One try of an upstream, for $upstream_* variables.
 struct UpstreamTry {
   std::string_view address;
-  uint16_t status = 0;            // 0: none came
+  uint16_t status = 0;  // 0: none came
   int64_t connect_ms = -1, header_ms = -1, response_ms = -1;
   uint64_t bytes_received = 0, bytes_sent = 0, response_length = 0;
 };
 
 // ---- the response -----------------------------------------------------------------------------
 struct ResponseHeader {
-  std::string_view name, value;   // name "" : removed
+  std::string_view name, value;  // name "" : removed
 };
 enum class BodyKind : uint8_t { kNone, kPieces, kApp };
 // Part of a response whose length is known: text, or a stretch of Response::file.
 struct BodyPiece {
-  std::string_view text;          // when non-empty; else bytes of the file
+  std::string_view text;  // when non-empty; else bytes of the file
   uint64_t offset = 0, size = 0;
 };
 
@@ -134,18 +98,18 @@ struct Response {
   std::string_view content_type;  // without charset
   std::string_view charset;
   bool content_type_is_complete = false;  // written as it is, no charset added
-  int64_t content_length = -1;    // -1: unknown
+  int64_t content_length = -1;            // -1: unknown
   int64_t last_modified = -1;
   std::string_view last_modified_text;  // from an application; "" = printed from last_modified
-  std::string_view etag;          // with quotes
-  std::string_view location;      // final text
+  std::string_view etag;                // with quotes
+  std::string_view location;            // final text
   std::string_view content_encoding, content_range, accept_ranges;
-  std::vector<ResponseHeader> headers;   // in order, after nginx's own
+  std::vector<ResponseHeader> headers;  // in order, after nginx's own
   std::vector<ResponseHeader> trailers;
-  bool allow_ranges = false;      // the body can be cut
-  bool header_only = false;       // no body bytes follow (HEAD, 204, 304)
-  bool chunked = false;           // Transfer-Encoding: chunked is in the head
-  bool head_sent = false;         // respond() has been called
+  bool allow_ranges = false;  // the body can be cut
+  bool header_only = false;   // no body bytes follow (HEAD, 204, 304)
+  bool chunked = false;       // Transfer-Encoding: chunked is in the head
+  bool head_sent = false;     // respond() has been called
   bool date_from_app = false, server_from_app = false;
 
   BodyKind body = BodyKind::kNone;
@@ -157,10 +121,10 @@ struct Response {
 // ---- the request with all of it ---------------------------------------------------------------
 struct Exchange {
   // Identity (C): set once per connection or before start().
-  std::shared_ptr<const Plan> plan;       // the snapshot this request is served by
+  std::shared_ptr<const Plan> plan;  // the snapshot this request is served by
   const ConnectionFacts* connection = nullptr;
-  void* owner = nullptr;                  // the connection's own object, for Output's use
-  Request request;
+  void* owner = nullptr;                         // the connection's own object, for Output's use
+  const http::RequestParser* request = nullptr;  // the head; the connection keeps it until reset()
   std::chrono::steady_clock::time_point started;
   int64_t started_wall_ms = 0;
 
@@ -172,22 +136,23 @@ struct Exchange {
   bool uri_changed = false;                // a rewrite changed it: find the location again
   bool args_changed = false;
   bool valid_unparsed_uri = true;
-  Method method = Method::kGet;            // current: error_page turns it into GET
+  http::Method method = http::Method::kGet;  // current: error_page turns it into GET
   bool method_changed = false;
   uint8_t rewrite_cycles_left = 11, redirects_left = 10;
-  bool internal = false;                   // came by internal redirect
+  bool internal = false;  // came by internal redirect
   bool named = false;
-  bool error_page_active = false;          // an error page is being produced
-  uint16_t error_status = 0;               // the code that led here; 0 none
+  bool error_page_active = false;  // an error page is being produced
+  uint16_t error_status = 0;       // the code that led here; 0 none
   LastMatch match;
-  std::vector<Value> user_variables;       // by slot; found = set
-  std::vector<Value> map_values;           // by map; found = evaluated
+  std::vector<Value> user_variables;  // by slot; found = set
+  std::vector<Value> map_values;      // by map; found = evaluated
   std::vector<bool> map_done;
   std::string_view realpath_of, realpath_root;
   // fastcgi_split_path_info, computed when first asked for since the last uri change
   bool split_done = false;
   std::string_view script_name, path_info;
-  std::optional<uint64_t> limit_rate, limit_rate_after;  // bytes per second, set by variables or X-Accel
+  std::optional<uint64_t> limit_rate,
+      limit_rate_after;  // bytes per second, set by variables or X-Accel
   std::string_view request_id;
 
   // The application (P fills target and params; O keeps the stream and the tries' numbers).
@@ -195,26 +160,24 @@ struct Exchange {
   Params params;
   bool params_ready = false;
   std::vector<UpstreamTry> tries;
-  bool accel_buffering = true;             // X-Accel-Buffering
-  bool body_in_memory_known = false;       // (O) request_body is valid
+  bool accel_buffering = true;        // X-Accel-Buffering
+  bool body_in_memory_known = false;  // (O) request_body is valid
   std::string_view request_body, request_body_file;
   bool has_upstream_head = false;
   std::vector<ResponseHeader> upstream_headers;  // for $upstream_http_*
 
   Response response;
-  std::string head;                        // the response's head as bytes (P), sent by O
-  bool keepalive = false;                  // after this response the connection stays (P; O may clear)
-  bool discard_body_failed = false;
-  bool lingering_needed = false;
+  std::string head;        // the response's head as bytes (P), sent by O
+  bool keepalive = false;  // after this response the connection stays (P; O may clear)
 
   // Counted by O, for logs and variables.
   uint64_t bytes_sent = 0, body_bytes_sent = 0;
-  uint64_t request_body_bytes = 0;         // body bytes read, for $request_length
-  bool completed = false;                  // $request_completion
+  uint64_t request_body_bytes = 0;  // body bytes read, for $request_length
+  bool completed = false;           // $request_completion
   bool logged = false;
 
   Arena arena;
-  std::unique_ptr<Suspension> waiting;     // made once, reused
+  std::unique_ptr<Suspension> waiting;  // made once, reused
 
   Exchange();
   ~Exchange();

@@ -16,18 +16,18 @@ namespace bulkhead::front {
 // One file as its site's user sees it.  Immutable once shared; the descriptor closes with the last
 // reference.
 struct OpenFile {
-  int32_t error = 0;       // errno of the attempt; the rest counts only when 0
+  int32_t error = 0;  // errno of the attempt; the rest counts only when 0
   ipc::FileType type = ipc::FileType::kNone;
   uint64_t size = 0;
-  int64_t mtime = 0;       // seconds
+  int64_t mtime = 0;        // seconds
   bool executable = false;  // any x bit, as `if (-x)` asks
-  sys::Fd fd;              // regular files: readable by pread and sendfile; listings: the memfd
+  sys::Fd fd;               // regular files: readable by pread and sendfile; listings: the memfd
 };
 using FileRef = std::shared_ptr<const OpenFile>;
 
 struct FileQuery {
-  uint32_t site = 0;       // whose opener is asked
-  std::string_view path;   // absolute
+  uint32_t site = 0;      // whose opener is asked
+  std::string_view path;  // absolute
   ipc::SymlinkRule rule = ipc::SymlinkRule::kOwned;
   uint16_t from_size = 0;  // disable_symlinks from=: leading bytes not checked
 };

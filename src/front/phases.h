@@ -38,12 +38,13 @@ struct Ambient {
 class Output {
  public:
   virtual ~Output() = default;
-  // ex.head holds the response's head; the body is described by ex.response (kNone, kPieces, or kApp:
-  // pass the AppStream's body on, up to content_length when known, chunked when `chunked`).
+  // ex.head holds the response's head; the body is described by ex.response (kNone, kPieces, or
+  // kApp: pass the AppStream's body on, up to content_length when known, chunked when `chunked`).
   // HEAD and 304 have header_only set.  May be called once per request.
   virtual void respond(Exchange& ex) = 0;
   // Hand the request (ex.target, ex.params, and its body as conf().fastcgi says) to an application.
-  // Report by Phases::on_app_head / on_app_error.  Called again after on_app_error for the next peer.
+  // Report by Phases::on_app_head / on_app_error.  Called again after on_app_error for the next
+  // peer.
   virtual void pass_to_app(Exchange& ex) = 0;
   // Forget the AppStream: its response is replaced (intercepted error, X-Accel-Redirect).
   virtual void drop_app(Exchange& ex) = 0;
@@ -66,12 +67,13 @@ class Phases {
 
   // Start with a complete, valid head.  ex.plan, connection, request, started are set.
   void start(Exchange& ex);
-  // The head is bad or never came: answer 400, 405, 408 (closes), 413, 414, 494, 495, 501, 505 ... through the
-  // server's error pages; `reason` is the log text ("client sent invalid header line"), "" for none.
-  // Whatever of ex.request is known may be set.
+  // The head is bad or never came: answer 400, 405, 408 (closes), 413, 414, 494, 495, 501, 505 ...
+  // through the server's error pages; `reason` is the log text ("client sent invalid header line"),
+  // "" for none. ex.request holds whatever is known of it; ex.server may be unset.
   void reject(Exchange& ex, uint16_t status, std::string_view reason, config::LogLevel level);
   // Reading the request body failed (400 bad chunk, 408, 413 too large, 500 spool).
-  void on_body_error(Exchange& ex, uint16_t status, std::string_view reason, config::LogLevel level);
+  void on_body_error(Exchange& ex, uint16_t status, std::string_view reason,
+                     config::LogLevel level);
 
   // The application's CGI head.  Calls respond(), or drop_app() and goes on elsewhere.
   void on_app_head(Exchange& ex, std::string_view block);
@@ -81,12 +83,13 @@ class Phases {
   // Text on the application's stderr: one "FastCGI sent in stderr: ..." line.
   void on_app_stderr(Exchange& ex, std::string_view text);
 
-  // The exchange is over (all sent, or the client is gone: response.status 499 set here when no head was sent): writes
-  // its access log lines.
+  // The exchange is over (all sent, or the client is gone: response.status 499 set here when no
+  // head was sent): writes its access log lines.
   void finish(Exchange& ex);
 
   // An error log line about this request, in nginx's form with client, server, request, host.
-  void log_error(const Exchange& ex, config::LogLevel level, std::string_view text, int errno_value = 0);
+  void log_error(const Exchange& ex, config::LogLevel level, std::string_view text,
+                 int errno_value = 0);
 
   [[nodiscard]] Ambient& ambient() { return ambient_; }
 
@@ -96,7 +99,7 @@ class Phases {
   Ambient ambient_;
   Files& files_;
   Output& output_;
-  std::string line_;      // reused
+  std::string line_;  // reused
 };
 
 }  // namespace bulkhead::front
