@@ -88,6 +88,9 @@ class AppStream {
   virtual void consume(size_t bytes) = 0;
   // All body consumed and the application finished the response.
   [[nodiscard]] virtual bool ended() const = 0;
+  // After peek(): the pieces it returned are all that remains, the application has finished.  Lets
+  // the last bytes and the end of the framing leave in one write; false is always safe to say.
+  [[nodiscard]] virtual bool last_peeked() const { return ended(); }
   // The application asked to flush at the current point (PHP flush()); cleared by reading it.
   virtual bool take_flush() = 0;
   [[nodiscard]] virtual const AppEnd& end() const = 0;
