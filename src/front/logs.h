@@ -1,0 +1,89 @@
+// Access and error logs: finished lines to the descriptors master opened.
+//
+// Runs in: front.  Input: lines already formatted and escaped (they quote hostile bytes).
+// Threads: a LogBook belongs to one loop; the LogSet behind it is shared by all loops and immutable.
+// Front opens no path: a log is an index into Model::log_files, and the descriptor came from master.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "config/model.h"
+#include "loop/event_loop.h"
+#include "sys/fd.h"
+
+namespace bulkhead::front {
+
+// The descriptors of one configuration generation, in order of Model::log_files.
+struct LogSet {
+  std::vector<sys::Fd> files;
+};
+
+// Lines written per second and loop before error lines of applications are dropped, in bytes.
+constexpr size_t kFloodBytesPerSecond = 4u << 20;
+constexpr size_t kFloodBurstBytes = 16u << 20;
+
+class LogBook {
+ public:
+  // `files`: for the targets that are no plain file (syslog).  Both live as long as the book.
+  LogBook(loop::EventLoop& loop, const std::vector<config::LogFile>& files);
+  ~LogBook();
+  LogBook(const LogBook&) = delete;
+  LogBook& operator=(const LogBook&) = delete;
+
+  // New descriptors (start, USR1).  What is buffered goes to the old ones first.
+  void set_files(std::shared_ptr<const LogSet> set);
+  // `line` ends in a newline.  Written at once, or kept until the log's buffer is full or `flush`
+  // has passed.
+  void access(const config::AccessLog& log, std::string_view line);
+  // Whether any of `targets` takes lines of this level; ask before formatting.
+  [[nodiscard]] static bool wants(const std::vector<config::ErrorLog>& targets,
+                                  config::LogLevel level) {
+    for (const auto& target : targets) {
+      if (level <= target.level) return true;
+    }
+    return false;
+  }
+  // `line` ends in a newline and carries its own time and level.
+  void error(const std::vector<config::ErrorLog>& targets, config::LogLevel level,
+             std::string_view line);
+  // As error(), for text an application may send without end: beyond kFloodBytesPerSecond lines
+  // are counted instead of written.  Returns how many were dropped since the last one written.
+  uint64_t flood_limited_error(const std::vector<config::ErrorLog>& targets,
+                               config::LogLevel level, std::string_view line);
+  void flush_all();
+
+ private:
+  struct Buffered {
+    std::string text;
+    std::unique_ptr<loop::Timer> timer;
+  };
+  void write_line(uint32_t file, config::LogLevel level, std::string_view line);
+  void flush(uint32_t file);
+
+  loop::EventLoop& loop_;
+  const std::vector<config::LogFile>& files_;
+  std::shared_ptr<const LogSet> set_;
+  std::vector<Buffered> buffered_;  // by file
+  size_t flood_allowance_ = kFloodBurstBytes;
+  loop::Clock::time_point flood_filled_{};
+  uint64_t dropped_ = 0;
+};
+
+// A syslog target as written in the configuration ("syslog:server=...,facility=local7,...").
+struct SyslogTarget {
+  int facility = 23;  // local7
+  int severity = 6;   // info; error_log lines use their own
+  bool has_severity = false;
+  std::string tag = "nginx";
+  bool no_hostname = false;
+};
+SyslogTarget parse_syslog_target(std::string_view path);
+// "<190>Nov 23 12:00:00 host nginx: text", without a newline.  Ref: RFC 3164 4.1.
+std::string syslog_datagram(const SyslogTarget& target, int severity, int64_t wall_seconds,
+                            std::string_view hostname, std::string_view text);
+
+}  // namespace bulkhead::front
