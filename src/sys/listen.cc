@@ -1,0 +1,148 @@
+// Listening sockets: options in the order the kernel wants them, and who may connect to a path.
+//
+// Runs in: master.  Input: configuration (trusted).
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/acl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "sys/sockets.h"
+
+namespace bulkhead::sys {
+namespace {
+
+using Step = ListenError::Step;
+
+std::unexpected<ListenError> failed(Step step, std::string detail, int error = errno) {
+  return std::unexpected(ListenError{step, error, std::move(detail)});
+}
+bool set_int(FdRef socket, int level, int option, int value) {
+  return ::setsockopt(socket.get(), level, option, &value, sizeof value) == 0;
+}
+socklen_t length(std::string_view address) { return static_cast<socklen_t>(address.size()); }
+const sockaddr* pointer(std::string_view address) {
+  return reinterpret_cast<const sockaddr*>(address.data());
+}
+
+// Options that must be set before bind(); the name of the first that failed, or nothing.
+const char* set_early_options(FdRef socket, int family, const ListenOptions& o) {
+  if (!set_int(socket, SOL_SOCKET, SO_REUSEADDR, 1)) return "SO_REUSEADDR";
+  if (o.reuseport && !set_int(socket, SOL_SOCKET, SO_REUSEPORT, 1)) return "SO_REUSEPORT";
+  if (family == AF_INET6) {
+    // nginx's default: an IPv6 socket takes only IPv6.
+    if (!set_int(socket, IPPROTO_IPV6, IPV6_V6ONLY, o.ipv6only.value_or(true) ? 1 : 0)) {
+      return "IPV6_V6ONLY";
+    }
+  }
+  return nullptr;
+}
+
+// Nobody answers on the path: the file was left behind by a server that died.
+bool is_stale(std::string_view address) {
+  Fd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  return probe.valid() && ::connect(probe.get(), pointer(address), length(address)) < 0 &&
+         errno == ECONNREFUSED;
+}
+
+// A socket file is created without rights for others, then opened up: nobody connects in between.
+std::expected<void, ListenError> bind_unix(FdRef socket, std::string_view address,
+                                           const UnixAccess* access) {
+  std::string path = unix_path(address);
+  mode_t old = ::umask(access != nullptr ? (0777 & ~access->mode) : 0111);
+  int result = ::bind(socket.get(), pointer(address), length(address));
+  if (result < 0 && errno == EADDRINUSE && !path.empty() && is_stale(address)) {
+    struct stat info {};
+    if (::lstat(path.c_str(), &info) == 0 && S_ISSOCK(info.st_mode)) ::unlink(path.c_str());
+    result = ::bind(socket.get(), pointer(address), length(address));
+  }
+  int error = errno;
+  ::umask(old);
+  if (result < 0) return failed(Step::kBind, "bind()", error);
+  if (path.empty()) return {};
+  if (access == nullptr) {
+    ::chmod(path.c_str(), 0666);
+  } else if (auto set = set_unix_access(path, *access); !set) {
+    ::unlink(path.c_str());
+    return failed(Step::kAccess, set.error().text, set.error().errno_value);
+  }
+  return {};
+}
+
+bool add_acl_entry(acl_t* acl, acl_tag_t tag, const id_t id) {
+  acl_entry_t entry;
+  acl_permset_t rights;
+  return ::acl_create_entry(acl, &entry) == 0 && ::acl_set_tag_type(entry, tag) == 0 &&
+         ::acl_set_qualifier(entry, &id) == 0 && ::acl_get_permset(entry, &rights) == 0 &&
+         ::acl_clear_perms(rights) == 0 && ::acl_add_perm(rights, ACL_READ) == 0 &&
+         ::acl_add_perm(rights, ACL_WRITE) == 0;
+}
+
+Status set_acl(const std::string& path, const UnixAccess& access) {
+  acl_t acl = ::acl_get_file(path.c_str(), ACL_TYPE_ACCESS);
+  if (acl == nullptr) return fail_errno("failed to read the ACL of the socket '" + path + "'");
+  bool ok = true;
+  for (uid_t uid : access.acl_users) ok = ok && add_acl_entry(&acl, ACL_USER, uid);
+  for (gid_t gid : access.acl_groups) ok = ok && add_acl_entry(&acl, ACL_GROUP, gid);
+  ok = ok && ::acl_calc_mask(&acl) == 0 && ::acl_valid(acl) == 0 &&
+       ::acl_set_file(path.c_str(), ACL_TYPE_ACCESS, acl) == 0;
+  int error = errno;
+  ::acl_free(acl);
+  if (!ok) return fail_errno("failed to write the ACL of the socket '" + path + "'", error);
+  return {};
+}
+
+}  // namespace
+
+Status set_unix_access(const std::string& path, const UnixAccess& access) {
+  if (!access.acl_users.empty() || !access.acl_groups.empty()) return set_acl(path, access);
+  if (access.uid || access.gid) {
+    if (::lchown(path.c_str(), access.uid.value_or(static_cast<uid_t>(-1)),
+                 access.gid.value_or(static_cast<gid_t>(-1))) < 0) {
+      return fail_errno("failed to chown() the socket '" + path + "'");
+    }
+  }
+  return {};
+}
+
+void adjust_listener(FdRef socket, const ListenOptions& o) {
+  if (o.rcvbuf > 0) set_int(socket, SOL_SOCKET, SO_RCVBUF, o.rcvbuf);
+  if (o.sndbuf > 0) set_int(socket, SOL_SOCKET, SO_SNDBUF, o.sndbuf);
+  if (o.keepalive.set) {
+    set_int(socket, SOL_SOCKET, SO_KEEPALIVE, o.keepalive.on ? 1 : 0);
+    if (o.keepalive.idle_s > 0) set_int(socket, IPPROTO_TCP, TCP_KEEPIDLE, o.keepalive.idle_s);
+    if (o.keepalive.interval_s > 0) {
+      set_int(socket, IPPROTO_TCP, TCP_KEEPINTVL, o.keepalive.interval_s);
+    }
+    if (o.keepalive.count > 0) set_int(socket, IPPROTO_TCP, TCP_KEEPCNT, o.keepalive.count);
+  }
+  if (o.fastopen > 0) set_int(socket, IPPROTO_TCP, TCP_FASTOPEN, o.fastopen);
+  if (o.deferred) set_int(socket, IPPROTO_TCP, TCP_DEFER_ACCEPT, 1);
+  ::listen(socket.get(), o.backlog < 0 ? SOMAXCONN : o.backlog);
+}
+
+std::expected<Fd, ListenError> listen_on(std::string_view sockaddr_bytes,
+                                         const ListenOptions& options, const UnixAccess* access) {
+  int family = pointer(sockaddr_bytes)->sa_family;
+  Fd socket(::socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!socket.valid()) return failed(Step::kSocket, "socket()");
+  if (family == AF_UNIX) {
+    if (auto bound = bind_unix(socket, sockaddr_bytes, access); !bound) {
+      return std::unexpected(bound.error());
+    }
+  } else {
+    if (const char* option = set_early_options(socket, family, options)) {
+      return failed(Step::kOption, option);
+    }
+    if (::bind(socket.get(), pointer(sockaddr_bytes), length(sockaddr_bytes)) < 0) {
+      return failed(Step::kBind, "bind()");
+    }
+  }
+  int backlog = options.backlog < 0 ? SOMAXCONN : options.backlog;
+  if (::listen(socket.get(), backlog) < 0) return failed(Step::kListen, "listen()");
+  adjust_listener(socket, options);
+  return socket;
+}
+
+}  // namespace bulkhead::sys
