@@ -13,8 +13,13 @@
 // Request bytes (params and a small body) lie in the slot's request area before kSubmitted.  A
 // larger body streams through `body` (front writes, worker reads).  The response streams through
 // `response` (worker writes, front reads) as frames: FrameHeader then payload, in a byte ring.
-// Wake-ups: front wakes a worker through the site's Bell (one per site, shared by all loops); a
-// worker wakes front with the segment's eventfd, only when `front_sleeps` is set.
+// A frame is FrameHeader, payload, and padding to a multiple of 8, so no header is ever split by the
+// end of the ring; it is published whole.  Byte counters are free running and start at 0 with each
+// request, so a short response always touches the same few pages.
+// Wake-ups: front wakes an idle worker through the site's Bell (one per site, shared by all loops)
+// and a busy one that waits for front through `Slot::event`; a worker wakes front with the
+// segment's eventfd, only when `front_sleeps` is set.
+// A fresh segment and a fresh bell are all zeroes; nobody needs to initialise them.
 #pragma once
 
 #include <atomic>
@@ -62,15 +67,20 @@ struct FrameHeader { uint32_t frame; uint32_t size; };   // size <= kFrameMax
 constexpr uint32_t kFrameMax = 32 * 1024;
 struct EndBody { uint32_t app_status; uint32_t cpu_us; uint64_t memory_peak; };
 
+enum BodyEnd : uint32_t { kBodyOpen = 0, kBodyComplete = 1, kBodyAborted = 2 };
+
 struct Slot {
-  alignas(64) std::atomic<uint32_t> response_head;   // worker writes: bytes produced (free running)
-  std::atomic<uint32_t> worker_waits;                // worker sets before it sleeps on response_tail or body_head
-  alignas(64) std::atomic<uint32_t> response_tail;   // front writes: bytes consumed; futex word
-  alignas(64) std::atomic<uint32_t> body_head;       // front writes: body bytes provided; futex word
-  std::atomic<uint32_t> body_end;                    // front: 1 complete, 2 aborted
-  std::atomic<uint32_t> aborted;                     // front: client is gone
-  alignas(64) std::atomic<uint32_t> body_tail;       // worker writes: body bytes consumed
-  std::atomic<uint32_t> front_wants_body_room;       // front sets when the body ring is full
+  // Worker's side.
+  alignas(64) std::atomic<uint32_t> response_head;  // bytes produced
+  std::atomic<uint32_t> body_tail;                  // body bytes consumed
+  std::atomic<uint32_t> worker_waits;               // set before it sleeps on `event`
+  // Front's side.
+  alignas(64) std::atomic<uint32_t> response_tail;  // bytes consumed
+  std::atomic<uint32_t> body_head;                  // body bytes provided
+  std::atomic<uint32_t> body_end;                   // BodyEnd
+  std::atomic<uint32_t> aborted;                    // 1: client is gone
+  std::atomic<uint32_t> event;                      // futex word: front bumps it to wake a waiting worker
+  std::atomic<uint32_t> front_wants_body_room;      // front sets when the body ring is full
   alignas(4096) unsigned char request[kRequestBytes];
   unsigned char body[kBodyBytes];
   unsigned char response[kResponseBytes];
@@ -89,8 +99,8 @@ struct Segment {
 // One per site: which workers sleep, and a word for each to sleep on.
 struct Bell {
   alignas(64) std::atomic<uint64_t> idle[kWorkersMax / 64];  // bit set: worker sleeps on wake[i]
-  alignas(64) std::atomic<uint32_t> spawn_wanted;  // front sets (and writes pool_eventfd by channel) when no worker was idle
-  std::atomic<uint32_t> pool_sleeps;               // pool sets: ring its doorbell when spawn_wanted rises
+  alignas(64) std::atomic<uint32_t> spawn_wanted;  // front sets when it found no idle worker
+  std::atomic<uint32_t> pool_sleeps;               // pool sets: send FileOp::kSpawn when that happens (once)
   alignas(64) std::atomic<uint32_t> wake[kWorkersMax];       // futex words
 };
 
