@@ -135,7 +135,8 @@ void EventLoop::run_once(Millis timeout) {
       [[maybe_unused]] ssize_t r = ::read(wake_.get(), &count, sizeof count);
       posted = true;
     } else {
-      ready_.emplace_back(static_cast<IoHandler*>(events[i].data.ptr), events[i].events);
+      uint32_t bits = events[i].events;  // a packed field: no reference to it
+      ready_.emplace_back(static_cast<IoHandler*>(events[i].data.ptr), bits);
     }
   }
   for (size_t i = 0; i < ready_.size(); ++i) {
