@@ -20,27 +20,13 @@
 #include <unordered_map>
 #include <vector>
 
+#include "front/files.h"
 #include "front/site_client.h"
 #include "ipc/site_channel.h"
 #include "sys/fd.h"
 
 namespace bulkhead::front {
 
-// An answer of a site about a path.  Immutable once shared; stays usable after the cache drops it.
-struct OpenFile {
-  int error = 0;        // 0, or errno (see FileResult::error)
-  bool exists = false;  // false with error 0 never happens; true with EACCES: there, but unreadable
-  bool is_dir = false;
-  sys::Fd fd;  // a regular file, for sendfile/pread; for others only the cache uses it
-  uint64_t size = 0;
-  int64_t mtime = 0;  // seconds
-  uint32_t mtime_ns = 0;
-  uint64_t inode = 0, device = 0;
-  uint32_t mode = 0;
-  bool has_content = false;
-  std::string content;  // all of a small file, when has_content
-};
-using OpenFilePtr = std::shared_ptr<const OpenFile>;
 using OpenFileCallback = std::function<void(OpenFilePtr)>;
 
 class FileCache {

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <string_view>
 
 #include "ipc/site_channel.h"
@@ -13,17 +14,25 @@
 
 namespace bulkhead::front {
 
-// One file as its site's user sees it.  Immutable once shared; the descriptor closes with the last
-// reference.
+// One file as its site's user sees it: an answer of the site's opener.  Immutable once shared;
+// stays usable after the cache drops it, and the descriptor closes with the last reference.
 struct OpenFile {
-  int32_t error = 0;  // errno of the attempt; the rest counts only when 0
+  int32_t error = 0;        // 0, or errno of the attempt (see FileResult::error)
+  bool exists = false;      // true beside EACCES: there, but unreadable
+  bool is_dir = false;      // the same as type == kDirectory
+  bool executable = false;  // any x bit, as `if (-x)` asks: the same as mode & 0111
   ipc::FileType type = ipc::FileType::kNone;
+  sys::Fd fd;  // regular files: readable by pread and sendfile; listings: the memfd
   uint64_t size = 0;
-  int64_t mtime = 0;        // seconds
-  bool executable = false;  // any x bit, as `if (-x)` asks
-  sys::Fd fd;               // regular files: readable by pread and sendfile; listings: the memfd
+  int64_t mtime = 0;  // seconds
+  uint32_t mtime_ns = 0;
+  uint64_t inode = 0, device = 0;
+  uint32_t mode = 0;
+  bool has_content = false;
+  std::string content;  // all of a small file, when has_content
 };
 using FileRef = std::shared_ptr<const OpenFile>;
+using OpenFilePtr = FileRef;
 
 struct FileQuery {
   uint32_t site = 0;      // whose opener is asked
