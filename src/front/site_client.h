@@ -33,25 +33,14 @@ struct SiteEnds {
 struct FileResult {
   int error =
       0;  // errno as the site's user got it.  ELOOP: refused by the symlink rule.
-          // ECONNREFUSED: the site could not be started; ECONNRESET: it died; EBUSY: too many wait.
+          // EHOSTDOWN: the site could not be started; ECONNRESET: it died; EBUSY: too many wait.
   ipc::FileType type = ipc::FileType::kNone;  // may be known beside EACCES: exists, but unreadable
-  sys::Fd fd;                 // regular file; for kDirectory an O_PATH descriptor to validate by
+  sys::Fd
+      fd;  // regular file; directory: O_PATH, to validate by; list(): memfd of ListEntry records
   bool fd_is_parent = false;  // a miss: fd (O_PATH) is the deepest directory that exists
   std::string payload;        // realpath: the path
 };
 using FileCallback = std::function<void(FileResult&&)>;
-
-struct DirectoryEntry {
-  std::string name;
-  uint64_t size = 0;
-  int64_t mtime = 0;
-  bool is_dir = false;
-};
-struct ListResult {
-  int error = 0;
-  std::vector<DirectoryEntry> entries;  // unsorted, without names that begin with a dot
-};
-using ListCallback = std::function<void(ListResult&&)>;
 
 // Holds a callback that has not been called yet; destroying it makes sure it never is.
 class FileTicket {
@@ -121,7 +110,7 @@ class SiteClient : public loop::Poller {
   [[nodiscard]] FileTicket open_file(uint32_t site, std::string_view path, ipc::SymlinkRule rule,
                                      uint16_t from, FileCallback done);
   [[nodiscard]] FileTicket list(uint32_t site, std::string_view path, ipc::SymlinkRule rule,
-                                uint16_t from, ListCallback done);
+                                uint16_t from, FileCallback done);
   // An unlinked read-write file in the site's directory `path`.
   [[nodiscard]] FileTicket spool(uint32_t site, std::string_view path, FileCallback done);
   [[nodiscard]] FileTicket append(uint32_t site, std::string_view path, FileCallback done);

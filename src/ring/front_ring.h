@@ -16,8 +16,8 @@
 
 #include "base/error.h"
 #include "ring/layout.h"
-#include "ring/mapping.h"
 #include "sys/fd.h"
+#include "sys/shared_memory.h"
 
 namespace bulkhead::ring {
 
@@ -123,7 +123,7 @@ class FrontRing {
     uint32_t body_room_seen = 0;  // body_tail when the ring was found full
     bool in_use = false, broken = false, wants_room = false;
   };
-  FrontRing(Mapping segment, Mapping bell, uint32_t workers_max);
+  FrontRing(sys::Mapping segment, sys::Mapping bell, uint32_t workers_max);
   void adopt();
   void wake_waiting_worker(Slot& slot);
   bool wake_idle_worker();
@@ -131,7 +131,7 @@ class FrontRing {
   const Segment& segment() const { return *static_cast<const Segment*>(segment_.data()); }
   Bell& bell() { return *static_cast<Bell*>(bell_.data()); }
 
-  Mapping segment_, bell_;
+  sys::Mapping segment_, bell_;
   uint32_t workers_max_;
   uint32_t next_ticket_ = 1;
   uint32_t in_use_count_ = 0;

@@ -18,8 +18,8 @@
 
 #include "base/error.h"
 #include "ring/layout.h"
-#include "ring/mapping.h"
 #include "sys/fd.h"
+#include "sys/shared_memory.h"
 
 namespace bulkhead::ring {
 
@@ -131,11 +131,11 @@ class WorkerRing {
 
  private:
   struct Loop {
-    Mapping mapping;
+    sys::Mapping mapping;
     sys::Fd wake;
     [[nodiscard]] Segment& segment() const { return *static_cast<Segment*>(mapping.data()); }
   };
-  WorkerRing(Mapping bell, std::vector<Loop> loops);
+  WorkerRing(sys::Mapping bell, std::vector<Loop> loops);
   Bell& bell() const { return *static_cast<Bell*>(bell_.data()); }
   bool claim(uint32_t worker);
   void begin(uint32_t segment, uint32_t slot);
@@ -149,7 +149,7 @@ class WorkerRing {
   void copy_in(uint32_t at, const void* bytes, size_t size);
   void signal_front(Loop& loop);
 
-  Mapping bell_;
+  sys::Mapping bell_;
   std::vector<Loop> loops_;
   uint32_t first_loop_ = 0;  // where the next scan starts
   // The request in hand.

@@ -9,7 +9,7 @@
 #include "base/error.h"
 #include "sys/fd.h"
 
-namespace bulkhead::ring {
+namespace bulkhead::sys {
 
 class Mapping {
  public:
@@ -37,4 +37,4 @@ class Mapping {
 // For a site: create_shared("bell", kBellBytes), create_shared("segment", kSegmentBytes).
 Result<sys::Fd> create_shared(const char* name, size_t size);
 
-}  // namespace bulkhead::ring
+}  // namespace bulkhead::sys
