@@ -1,0 +1,1 @@
+"""What end-to-end tests share: real users, real servers in folders of their own, raw HTTP, FastCGI."""
