@@ -1,0 +1,209 @@
+"""Reload by difference: nothing is lost, nobody else is touched, a bad file changes nothing."""
+import os
+import re
+import signal
+import subprocess
+import time
+
+import pytest
+
+from harness.load import Load
+from harness.servers import BIN, Bulkhead, wait_for
+from harness.users import users
+
+SITE = '''
+    server {{
+        listen 127.0.0.1:@PORT@;
+        server_name {name}.example;
+        root @DIR@/{name};
+        add_header X-Version {version};
+        location ~ \\.php$ {{
+            fastcgi_pass unix:@DIR@/{name}.sock;
+            fastcgi_param SCRIPT_FILENAME $document_root$fastcgi_script_name;
+            include @TOP@/share/conf/fastcgi_params;
+        }}
+    }}
+'''
+NGINX = '''
+user www-data;
+worker_processes 2;
+pid @DIR@/run.pid;
+error_log @DIR@/error.log notice;
+events { }
+http {
+    access_log @DIR@/access.log;
+    include @DIR@/sites/*.conf;
+}
+'''
+POOL = '''[{name}]
+user = {user}
+listen = @DIR@/{name}.sock
+pm = {pm}
+pm.max_children = {children}
+php_admin_value[memory_limit] = {memory}
+'''
+FPM = '''[global]
+error_log = @DIR@/fpm.log
+include = @DIR@/pools/*.conf
+'''
+
+
+class Sites(Bulkhead):
+    """A server whose sites are written file by file."""
+
+    def site(self, name, user, version=1, pm='static', children=2, memory='64M'):
+        self.save(f'sites/{name}.conf', SITE.format(name=name, version=version))
+        self.save(f'pools/{name}.conf', POOL.format(name=name, user=user.name, pm=pm, children=children, memory=memory))
+        for script, text in (('pid.php', '<?php echo getmypid();'), ('mem.php', '<?php echo ini_get("memory_limit");'),
+                             ('one.php', '<?php echo "one";'), ('slow.php', '<?php sleep(2); echo "slow";'),
+                             ('hits.php', '<?php echo opcache_get_status()["opcache_statistics"]["misses"];')):
+            self.work.write(f'{self.dir}/{name}/{script}', text)
+            os.utime(f'{self.dir}/{name}/{script}', (time.time() - 60,) * 2)
+
+    def reload(self):
+        lines = len(self.read('error.log').splitlines())
+        os.kill(self.pid, signal.SIGHUP)
+        return lines
+
+    def version(self, name):
+        return self.fetch('/one.php', host=f'{name}.example').header('X-Version')
+
+    def workers(self, name):
+        return {p for p, f in self.descendants().items() if f'pool {name}' in f[2]}
+
+
+@pytest.fixture(scope='module')
+def server(work):
+    with users('a', 'b', 'c') as made:
+        server = Sites(work, NGINX, FPM)
+        server.users = made
+        server.site('a', made[0])
+        server.site('b', made[1])
+        with server:
+            yield server
+
+
+def test_reload_under_load_loses_no_request(server):
+    with Load(server, '/one.php', 'a.example', expect=[b'one']) as php, \
+            Load(server, '/one.php', 'b.example', threads=2, expect=[b'one']) as other:
+        for version in range(2, 8):
+            server.site('a', server.users[0], version=version)
+            server.reload()
+            wait_for(lambda v=version: server.version('a') == str(v), why='the new configuration')
+    assert not php.failures and not other.failures
+    assert php.count > 100
+
+
+def test_neighbour_keeps_its_workers_and_its_cached_scripts(server):
+    before, misses = server.workers('b'), server.fetch('/hits.php', host='b.example').text
+    server.site('a', server.users[0], version=20, memory='96M')
+    server.reload()
+    wait_for(lambda: server.fetch('/mem.php', host='a.example').text == '96M', why='the new pool')
+    assert server.workers('b') == before
+    assert server.fetch('/hits.php', host='b.example').text == misses
+
+
+def test_a_changed_pool_is_replaced_without_losing_a_request(server):
+    with Load(server, '/one.php', 'a.example', expect=[b'one']) as load:
+        for memory in ('70M', '71M', '72M'):
+            server.site('a', server.users[0], memory=memory)
+            server.reload()
+            wait_for(lambda m=memory: server.fetch('/mem.php', host='a.example').text == m, why='the new pool')
+    assert not load.failures
+
+
+def test_only_numbers_changed_resizes_without_restart(server):
+    server.site('b', server.users[1], children=2)
+    server.reload()
+    time.sleep(0.5)
+    before = server.workers('b')
+    server.site('b', server.users[1], children=4)
+    server.reload()
+    wait_for(lambda: len(server.workers('b')) == 5, why='four workers')
+    assert before <= server.workers('b')
+
+
+def test_a_new_site_is_served_and_a_removed_one_is_not(server):
+    server.site('c', server.users[2])
+    server.reload()
+    wait_for(lambda: server.fetch('/one.php', host='c.example').header('X-Version') == '1', why='site c')
+    pids = server.fetch('/pid.php', host='c.example').text
+    assert pids.isdigit()
+    os.unlink(f'{server.dir}/sites/c.conf')
+    os.unlink(f'{server.dir}/pools/c.conf')
+    server.reload()
+    wait_for(lambda: not server.workers('c'), why='the workers of c to end')
+    assert server.fetch('/one.php', host='a.example').text == 'one'
+
+
+@pytest.mark.parametrize('file, text, message', [
+    ('sites/bad.conf', 'server {\n  no_such_directive on;\n}\n', r'unknown directive "no_such_directive" in \S+/sites/bad\.conf:2'),
+    ('sites/bad.conf', 'server {\n  listen 127.0.0.1:@PORT@\n}\n', r'in \S+/sites/bad\.conf:3'),
+    ('pools/bad.conf', '[bad]\nuser = nobody\nlisten = @DIR@/bad.sock\npm = static\n', r'pm\.max_children must be a positive value'),
+    ('pools/bad.conf', '[bad]\nno.such = 1\n', r"unknown entry 'no\.such'"),
+    ('pools/bad.conf', '[bad]\nuser = no-such-user\nlisten = @DIR@/bad.sock\npm = static\npm.max_children = 1\n', r'no-such-user'),
+])
+def test_an_error_changes_nothing_and_is_named(server, file, text, message):
+    workers = server.workers('a'), server.workers('b')
+    server.site('a', server.users[0], version=99)
+    server.save(file, text)
+    try:
+        os.kill(server.pid, signal.SIGHUP)
+        wait_for(lambda: re.search(message, server.read('error.log') + server.read('fpm.log') + server.read('out.log')),
+                 why='the error')
+        time.sleep(0.3)
+        assert server.version('a') != '99'
+        assert (server.workers('a'), server.workers('b')) == workers
+    finally:
+        os.unlink(f'{server.dir}/{file}')
+        server.site('a', server.users[0])
+        server.reload()
+        wait_for(lambda: server.version('a') == '1')
+
+
+def test_a_running_request_outlives_the_reload(server):
+    with server.connect() as c:
+        c.send(b'GET /slow.php HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n')
+        time.sleep(0.3)
+        server.site('a', server.users[0], memory='80M')
+        server.reload()
+        response = c.read_response()
+    assert response.status == 200 and response.text == 'slow'
+
+
+def test_usr1_reopens_logs(server):
+    for name in ('access.log', 'error.log', 'fpm.log'):
+        os.rename(f'{server.dir}/{name}', f'{server.dir}/{name}.1')
+    os.kill(server.pid, signal.SIGUSR1)
+    wait_for(lambda: all(os.path.exists(f'{server.dir}/{n}') for n in ('access.log', 'error.log', 'fpm.log')))
+    time.sleep(0.2)
+    server.fetch('/one.php?reopened', host='a.example')
+    wait_for(lambda: 'reopened' in server.read('access.log'), why='a line in the new log')
+    assert 'reopened' not in server.read('access.log.1')
+
+
+def test_commands_reload_and_test(server):
+    server.site('a', server.users[0], version=31)
+    arguments = ['--nginx', server.nginx_conf, '--fpm', server.fpm_conf]
+    done = subprocess.run([f'{BIN}/bulkhead', 'test', *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    done = subprocess.run([f'{BIN}/bulkhead', 'reload', *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    wait_for(lambda: server.version('a') == '31')
+    done = subprocess.run([f'{BIN}/bulkhead', 'status', *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and 'a' in done.stdout
+
+
+def test_quit_finishes_requests_and_ends(work):
+    with users('q') as (q,):
+        server = Sites(work, NGINX, FPM, tag='quit')
+        server.site('a', q)
+        server.start()
+        with server.connect() as c:
+            c.send(b'GET /slow.php HTTP/1.1\r\nHost: a.example\r\n\r\n')
+            time.sleep(0.4)
+            os.kill(server.pid, signal.SIGQUIT)
+            response = c.read_response()
+        assert response.status == 200 and response.text == 'slow'
+        assert server.processes[0].wait(15) == 0
+        server.processes = []
