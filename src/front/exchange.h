@@ -13,6 +13,7 @@
 #include <sys/types.h>
 
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -25,6 +26,7 @@
 #include "front/app_stream.h"
 #include "front/arena.h"
 #include "front/files.h"
+#include "http/date.h"
 #include "http/request_parser.h"
 #include "loop/event_loop.h"
 
@@ -33,7 +35,22 @@ namespace bulkhead::front {
 class Plan;  // plan.h: the routing snapshot
 struct ServerPlan;
 struct LocationPlan;
-struct Suspension;  // phases.cc: where a request waits
+class Suspension;  // phases.cc: where a request waits
+
+// Connection counts of the whole front, for stub_status and $connections_*.  Threads: any.
+struct ServerCounters {
+  std::atomic<uint64_t> accepted{0}, handled{0}, requests{0};
+  std::atomic<uint64_t> active{0}, reading{0}, writing{0}, waiting{0};
+};
+
+// What a loop offers to everything that answers on it.
+struct Ambient {
+  loop::EventLoop* loop = nullptr;
+  ServerCounters* counters = nullptr;
+  uint32_t pid = 0;
+  std::string hostname;
+  http::TimeCache* times = nullptr;  // Phases brings its own when null
+};
 
 // ---- the connection, as variables and logs see it ------------------------------------------- (C)
 struct ConnectionFacts {
@@ -100,17 +117,17 @@ struct Response {
   bool content_type_is_complete = false;  // written as it is, no charset added
   int64_t content_length = -1;            // -1: unknown
   int64_t last_modified = -1;
-  std::string_view last_modified_text;  // from an application; "" = printed from last_modified
-  std::string_view etag;                // with quotes
-  std::string_view location;            // final text
-  std::string_view content_encoding, content_range, accept_ranges;
+  std::string_view etag;      // with quotes
+  std::string_view location;  // made absolute when it starts with '/'
+  std::string_view content_encoding;
   std::vector<ResponseHeader> headers;  // in order, after nginx's own
   std::vector<ResponseHeader> trailers;
   bool allow_ranges = false;  // the body can be cut
   bool header_only = false;   // no body bytes follow (HEAD, 204, 304)
   bool chunked = false;       // Transfer-Encoding: chunked is in the head
   bool head_sent = false;     // respond() has been called
-  bool date_from_app = false, server_from_app = false;
+  bool from_app = false;      // no conditional answers: the application decides
+  bool has_date = false, has_server = false, has_last_modified = false;  // in `headers` already
 
   BodyKind body = BodyKind::kNone;
   std::vector<BodyPiece> pieces;  // kPieces
@@ -128,39 +145,45 @@ struct Exchange {
   std::chrono::steady_clock::time_point started;
   int64_t started_wall_ms = 0;
 
+  const Ambient* ambient = nullptr;  // the loop's clock and counters (P)
+
   // Routing (P).
   const ServerPlan* server = nullptr;
-  const LocationPlan* location = nullptr;  // never null after start(): the server's own at first
-  std::string_view uri;                    // $uri: decoded, current
-  std::string_view args;                   // $args: current
-  bool uri_changed = false;                // a rewrite changed it: find the location again
-  bool args_changed = false;
-  bool valid_unparsed_uri = true;
+  const LocationPlan* location = nullptr;    // never null after start(): the server's own at first
+  std::string_view uri;                      // $uri: decoded, current
+  std::string_view args;                     // $args: current
+  std::string_view method_name;              // $request_method: current
   http::Method method = http::Method::kGet;  // current: error_page turns it into GET
-  bool method_changed = false;
-  uint8_t rewrite_cycles_left = 11, redirects_left = 10;
-  bool internal = false;  // came by internal redirect
-  bool named = false;
+  uint8_t uri_changes_left = 11;             // rewrites and internal redirects together
+  uint8_t handler = 0;            // plan.h Handler; an `if` without one keeps its location's
+  bool uri_changed = false;       // a rewrite changed it: find the location again
+  bool escapes_captures = false;  // the request's path had '%' or '+': captures are escaped in args
+  bool unparsed_uri_is_valid = true;
+  bool location_is_valid = true;   // false after `rewrite ... break`: alias cannot be used
+  bool add_uri_to_alias = false;   // try_files in a regular expression location with alias
+  bool internal = false;           // came by internal redirect or rewrite
   bool error_page_active = false;  // an error page is being produced
-  uint16_t error_status = 0;       // the code that led here; 0 none
+  bool filter_finalized = false;   // the response was replaced while its head was filtered
+  uint16_t error_status = 0;       // replaces the status of what is sent; 0: none
   LastMatch match;
   std::vector<Value> user_variables;  // by slot; found = set
-  std::vector<Value> map_values;      // by map; found = evaluated
+  std::vector<Value> map_values;      // by map; with map_done
   std::vector<bool> map_done;
-  std::string_view realpath_of, realpath_root;
-  // fastcgi_split_path_info, computed when first asked for since the last uri change
+  std::string_view realpath_of, realpath_root;  // $realpath_root and the directory it is of
+  // fastcgi_split_path_info, computed when first asked for
   bool split_done = false;
   std::string_view script_name, path_info;
-  std::optional<uint64_t> limit_rate,
-      limit_rate_after;  // bytes per second, set by variables or X-Accel
+  std::optional<uint64_t> limit_rate;  // bytes per second, set by `set` or X-Accel-Limit-Rate
   std::string_view request_id;
 
   // The application (P fills target and params; O keeps the stream and the tries' numbers).
   AppTarget target;
   Params params;
   bool params_ready = false;
-  std::vector<UpstreamTry> tries;
-  bool accel_buffering = true;        // X-Accel-Buffering
+  uint32_t peers_tried = 0;
+  std::vector<UpstreamTry> tries;     // the newest is the running one; P adds, O counts in it
+  bool accel_buffering = true;        // X-Accel-Buffering and fastcgi_buffering
+  int64_t body_length = -1;           // (O) of the request body once known
   bool body_in_memory_known = false;  // (O) request_body is valid
   std::string_view request_body, request_body_file;
   bool has_upstream_head = false;
@@ -169,6 +192,7 @@ struct Exchange {
   Response response;
   std::string head;        // the response's head as bytes (P), sent by O
   bool keepalive = false;  // after this response the connection stays (P; O may clear)
+  bool lingering = true;   // read what the client still sends before closing (P clears)
 
   // Counted by O, for logs and variables.
   uint64_t bytes_sent = 0, body_bytes_sent = 0;

@@ -20,20 +20,6 @@
 
 namespace bulkhead::front {
 
-// Connection counts of the whole front, for stub_status and $connections_*.  Threads: any.
-struct ServerCounters {
-  std::atomic<uint64_t> accepted{0}, handled{0}, requests{0};
-  std::atomic<uint64_t> active{0}, reading{0}, writing{0}, waiting{0};
-};
-
-// What a loop offers to everything that answers on it.
-struct Ambient {
-  loop::EventLoop* loop = nullptr;
-  ServerCounters* counters = nullptr;
-  uint32_t pid = 0;
-  std::string hostname;
-};
-
 // What moves the bytes (connection code).
 class Output {
  public:
@@ -43,6 +29,8 @@ class Output {
   // HEAD and 304 have header_only set.  May be called once per request.
   virtual void respond(Exchange& ex) = 0;
   // Hand the request (ex.target, ex.params, and its body as conf().fastcgi says) to an application.
+  // When ex.params_ready is false, read the body first, set ex.body_length, call
+  // Phases::build_params(), then send.
   // Report by Phases::on_app_head / on_app_error.  Called again after on_app_error for the next
   // peer.
   virtual void pass_to_app(Exchange& ex) = 0;
@@ -52,7 +40,7 @@ class Output {
   virtual void close(Exchange& ex) = 0;
 
   // One finished line (with newline) to every log of `logs` whose level admits it.
-  virtual void write_error_log(const std::vector<config::ErrorLog>& logs, config::LogLevel level,
+  virtual void write_error_log(const config::List<config::ErrorLog>& logs, config::LogLevel level,
                                std::string_view line) = 0;
   // One finished line to an access log; `path` is set when log.file is kNone (it had variables);
   // `site` opens it.
@@ -75,6 +63,8 @@ class Phases {
   void on_body_error(Exchange& ex, uint16_t status, std::string_view reason,
                      config::LogLevel level);
 
+  // Fills ex.params (needs ex.body_length when the body came chunked).
+  void build_params(Exchange& ex);
   // The application's CGI head.  Calls respond(), or drop_app() and goes on elsewhere.
   void on_app_head(Exchange& ex, std::string_view block);
   // Failed before a head was accepted: tries the next peer, or answers 502/504.  After respond() it
@@ -94,7 +84,7 @@ class Phases {
   [[nodiscard]] Ambient& ambient() { return ambient_; }
 
  private:
-  friend struct Suspension;
+  friend class Suspension;
   struct Impl;
   Ambient ambient_;
   Files& files_;
