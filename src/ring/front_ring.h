@@ -122,6 +122,7 @@ class FrontRing {
     uint32_t body_head = 0;
     uint32_t body_room_seen = 0;  // body_tail when the ring was found full
     bool in_use = false, broken = false, wants_room = false;
+    bool orphan = false;  // left behind by a front that died
   };
   FrontRing(sys::Mapping segment, sys::Mapping bell, uint32_t workers_max);
   void adopt();
