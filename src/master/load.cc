@@ -1,0 +1,178 @@
+#include "master/load.h"
+
+#include <fcntl.h>
+#include <glob.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <thread>
+
+#include "config/nginx_parser.h"
+#include "sys/files.h"
+#include "sys/process.h"
+#include "sys/sockets.h"
+#include "sys/users.h"
+
+namespace bulkhead::master {
+namespace {
+
+std::unexpected<LoadError> nginx_error(std::string text, const Options& o, uint32_t line = 0) {
+  config::ConfigError error;
+  error.text = std::move(text);
+  error.line = line;
+  if (line != 0) error.file = o.nginx_conf;
+  return std::unexpected(LoadError{std::move(error), {}});
+}
+std::unexpected<LoadError> fpm_error(std::string text) {
+  return std::unexpected(LoadError{{}, {{config::FpmLevel::kError, std::move(text)}}});
+}
+
+std::expected<void, LoadError> load_nginx(const Options& o, Loaded* out) {
+  out->snapshot.build = build_options(o);
+  if (o.nginx_conf.empty()) {
+    // Only pools are served: a configuration without servers.
+    out->model = std::make_unique<config::Model>();
+    return {};
+  }
+  config::ParseOptions parse{o.prefix.empty() ? std::string(kNginxPrefix) : o.prefix,
+                             o.global_directives, out->snapshot.build.dialect};
+  auto ast = config::parse_file(o.nginx_conf, parse);
+  if (!ast) return std::unexpected(LoadError{ast.error(), {}});
+  auto model = config::build_model(*ast, out->snapshot.build, &out->warnings);
+  if (!model) return std::unexpected(LoadError{model.error(), {}});
+  out->snapshot.ast = std::move(*ast);
+  out->model = std::move(*model);
+  return {};
+}
+
+// `pools GLOB;` names files that hold only [pool] sections: they are read as if a main file
+// included them.
+Result<std::string> main_file_for(const std::vector<std::string>& globs, sys::Fd* holder) {
+  std::string text = "[global]\n";
+  for (const std::string& glob : globs) text += "include=" + glob + "\n";
+  holder->reset(::memfd_create("pools", MFD_CLOEXEC));
+  if (!holder->valid() || !sys::write_all(*holder, text))
+    return fail_errno("memfd_create() failed");
+  return "/proc/self/fd/" + std::to_string(holder->get());
+}
+
+std::expected<void, LoadError> load_pools(const Options& o, Loaded* out) {
+  if (o.kind == Kind::kNginx) return {};
+  std::string path = o.fpm_conf;
+  sys::Fd holder;
+  if (path.empty()) {
+    if (out->model->pools_globs.empty()) return {};
+    bool any = false;
+    for (const std::string& pattern : out->model->pools_globs) {
+      glob_t found{};
+      any = any || ::glob(pattern.c_str(), 0, nullptr, &found) == 0;
+      ::globfree(&found);
+    }
+    if (!any) return {};
+    auto made = main_file_for(out->model->pools_globs, &holder);
+    if (!made) return nginx_error(made.error().describe(), o);
+    path = std::move(*made);
+  }
+  config::FpmOptions options;
+  options.prefix = o.kind == Kind::kFpm ? o.prefix : "";
+  options.pid_override = o.kind == Kind::kFpm ? o.pid : "";
+  options.allow_root = o.allow_root;
+  options.as_root = sys::is_root();
+  options.bulkhead_keys = o.kind == Kind::kServe;
+  auto fpm = config::load_fpm(path, options);
+  if (!fpm) return std::unexpected(LoadError{{}, std::move(fpm.error())});
+  out->fpm = std::move(*fpm);
+  return {};
+}
+
+// Users must exist before anything is touched.
+std::expected<void, LoadError> check_users(const Options& o, const Loaded& loaded) {
+  if (!sys::is_root()) return {};
+  for (const config::Site& site : loaded.snapshot.sites) {
+    if (auto who = sys::find_identity(site.user, site.group); !who) {
+      if (site.has_pool) return fpm_error("[pool " + site.name + "] " + who.error().text);
+      if (!sys::find_uid(site.user)) {
+        return nginx_error("getpwnam(\"" + site.user + "\") failed", o);
+      }
+      return nginx_error("getgrnam(\"" + site.group + "\") failed", o);
+    }
+  }
+  return {};
+}
+
+std::expected<void, LoadError> pool_listeners(Loaded* out) {
+  if (!out->fpm) return {};
+  for (size_t i = 0; i < out->fpm->pools.size(); ++i) {
+    const config::PoolConfig& pool = out->fpm->pools[i];
+    auto address = sys::parse_pool_listen(pool.listen);
+    if (!address) return fpm_error("[pool " + pool.name + "] " + address.error().text);
+    auto site = std::find_if(out->snapshot.sites.begin(), out->snapshot.sites.end(),
+                             [&](const auto& s) { return s.has_pool && s.name == pool.name; });
+    if (site == out->snapshot.sites.end()) continue;
+    out->pool_addresses.push_back(std::move(*address));
+    out->pool_of_listener.push_back(i);
+    out->snapshot.pool_listen_sites.push_back(site->id);
+  }
+  return {};
+}
+
+uint32_t loop_count(const Options& o, const config::Model& model) {
+  uint32_t cores = std::max(1u, std::thread::hardware_concurrency());
+  uint32_t wanted = o.nginx_conf.empty() ? cores : model.worker_processes;
+  return std::clamp(wanted == 0 ? cores : wanted, 1u, kLoopsMax);
+}
+
+}  // namespace
+
+const config::PoolConfig* Loaded::pool_of(const config::Site& site) const {
+  if (!site.has_pool || !fpm) return nullptr;
+  for (const auto& pool : fpm->pools) {
+    if (pool.name == site.name) return &pool;
+  }
+  return nullptr;
+}
+
+config::BuildOptions build_options(const Options& o) {
+  config::BuildOptions build;
+  build.dialect = o.kind == Kind::kServe ? config::Dialect::kBulkhead : config::Dialect::kNginx;
+  build.default_error_log = o.error_log.empty() ? std::string(kNginxErrorLog) : o.error_log;
+  build.default_pid = o.kind == Kind::kServe ? kBulkheadPid : kNginxPid;
+  build.default_access_log = o.bulkhead_conf ? kBulkheadAccessLog : kNginxAccessLog;
+  return build;
+}
+
+std::string default_fpm_conf() {
+  glob_t found{};
+  std::string path = "/etc/php/8.2/fpm/php-fpm.conf";
+  if (::glob("/etc/php/*/fpm/php-fpm.conf", 0, nullptr, &found) == 0 && found.gl_pathc > 0) {
+    path = found.gl_pathv[found.gl_pathc - 1];
+  }
+  ::globfree(&found);
+  return path;
+}
+
+std::expected<Loaded, LoadError> load(const Options& options) {
+  Loaded out;
+  if (auto done = load_nginx(options, &out); !done) return std::unexpected(done.error());
+  if (auto done = load_pools(options, &out); !done) return std::unexpected(done.error());
+  const config::FpmConfig* pools = out.fpm ? &*out.fpm : nullptr;
+  if (auto paired = config::pair_sites(*out.model, pools, &out.snapshot, &out.warnings); !paired) {
+    return nginx_error(paired.error().describe(), options);
+  }
+  if (auto done = check_users(options, out); !done) return std::unexpected(done.error());
+  out.snapshot.pool_listen_sites.clear();
+  if (auto done = pool_listeners(&out); !done) return std::unexpected(done.error());
+  for (const config::Upstream& upstream : out.model->upstreams) {
+    for (size_t i = 0; i < upstream.servers.size() && i < upstream.sockaddrs.size(); ++i) {
+      out.snapshot.resolved[upstream.servers[i].address] = upstream.sockaddrs[i];
+    }
+  }
+  out.snapshot.loops = loop_count(options, *out.model);
+  out.snapshot.role = options.kind == Kind::kServe   ? "serve"
+                      : options.kind == Kind::kNginx ? "nginx"
+                                                     : "php-fpm";
+  return out;
+}
+
+}  // namespace bulkhead::master
