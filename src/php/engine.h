@@ -44,6 +44,8 @@ void print_information();
 struct IniSetting {
   std::string name, value;
   bool admin = false;  // scripts cannot change it
+  bool flag = false;   // php_flag and php_admin_flag: the value is a boolean word
+  [[nodiscard]] std::string effective_value() const;
 };
 struct PoolSettings {
   std::vector<IniSetting> ini;
