@@ -26,6 +26,7 @@ struct FpmGlobal {
   int emergency_restart_threshold = 0, emergency_restart_interval_s = 0, process_control_timeout_s = 0;
   int process_max = 0, process_priority = 64 /* unset */, rlimit_files = 0, rlimit_core = 0;
   int systemd_interval_ms = 10000;
+  uint64_t given = 0;  // bit i: row i of fpm_global_rows() was written in the file
 };
 
 enum class Pm : uint8_t { kStatic = 1, kDynamic, kOndemand };
@@ -35,7 +36,7 @@ struct PhpDefine {
 };
 struct PoolConfig {
   std::string name, prefix, user, group, listen;
-  int listen_backlog = 511;
+  int listen_backlog = -1;  // -1: the kernel's maximum, as Debian's php-fpm
   std::string listen_owner, listen_group, listen_mode, listen_acl_users, listen_acl_groups, listen_allowed_clients;
   int listen_setfib = -1;
   int process_priority = 64;  // 64: unset
@@ -54,8 +55,13 @@ struct PoolConfig {
   std::string chroot, chdir, apparmor_hat;
   bool catch_workers_output = false, decorate_workers_output = true, clear_env = true;
   std::vector<std::string> limit_extensions;  // default {".php", ".phar"}
-  std::vector<std::pair<std::string, std::string>> env;  // expanded
-  std::vector<PhpDefine> php_values;                     // in file order
+  // env[] with `$NAME` replaced by master's own variable.  Both lists stand in the order php-fpm
+  // applies them, a later entry overriding an earlier one; that is the reverse of the file, so the
+  // first line written for a name wins.  In php_values every admin entry follows the others.
+  std::vector<std::pair<std::string, std::string>> env;
+  std::vector<PhpDefine> php_values;  // flags have the value "1" or "0"
+  // env[] as written, for dump_fpm only (not serialised).
+  std::vector<std::pair<std::string, std::string>> env_written;
   // Bulkhead's own keys (refused in `bulkhead php-fpm`)
   std::string sandbox = "on", limit_memory, limit_cpu, limit_tasks, limit_io, php_version;
   std::vector<std::string> sandbox_read, sandbox_write;
@@ -63,12 +69,14 @@ struct PoolConfig {
   // where it was written, for messages
   std::string file;
   uint32_t line = 0;
+  uint64_t given = 0;  // bit i: row i of fpm_pool_rows() was written in the file
 };
 
 // A line php-fpm would log while it loads the configuration: "[pool a] ..." is part of the text.
 struct FpmMessage {
   FpmLevel level = FpmLevel::kError;
   std::string text;
+  bool raw = false;  // printed as it is, without time and level: "PHP:  syntax error, ..."
 };
 struct FpmConfig {
   FpmGlobal global;
@@ -82,9 +90,14 @@ struct FpmOptions {
   bool allow_root = false;      // -R
   bool as_root = true;          // running as root: user is required
   bool bulkhead_keys = true;
+  // `-t`: names of users and groups are looked up as php-fpm -t does; else as php-fpm's start does
+  // (root refused, ACL names checked, directives without force noted when not root).
+  bool test = false;
 };
-// Reads the file and its includes, validates, and fills defaults as php-fpm -t does.
-// On failure the messages (last one the reason) are php-fpm's own lines.
+// Reads the file and its includes, validates, and fills defaults as php-fpm does.  Opens and makes
+// no log file: that an access.log, slowlog or error_log can be made is checked by its directory.
+// On failure the messages are php-fpm's own lines to the end ("FPM initialization failed").
+// Messages below log_level are left out, as php-fpm does once it has read it.
 std::expected<FpmConfig, std::vector<FpmMessage>> load_fpm(const std::string& path, const FpmOptions& options);
 // The same for files that hold pools only, as named by Bulkhead's `pools GLOB;`: they are read as if
 // a main file included each pattern in turn.  No pattern and no match is not an error here.
@@ -92,6 +105,9 @@ std::expected<FpmConfig, std::vector<FpmMessage>> load_fpm_pools(
     const std::vector<std::string>& globs, const FpmOptions& options);
 // The lines of `php-fpm -tt` (without the "[time] NOTICE: " prefix).
 std::vector<std::string> dump_fpm(const FpmConfig& config);
+
+// Level as php-fpm prints it: "NOTICE".
+const char* fpm_level_name(FpmLevel level);
 
 std::string serialise(const PoolConfig& pool);
 Result<PoolConfig> deserialise_pool(std::string_view bytes);
