@@ -151,15 +151,16 @@ class ClientDecoder {
   [[nodiscard]] bool at_boundary() const { return splitter_.at_boundary(); }
 
  private:
-  Output fail(DecodeError error, size_t consumed);
+  DecodeError check_header(const Header& header);
   RecordSplitter splitter_;
   uint16_t id_;
   DecodeError error_ = DecodeError::kNone;
   uint8_t bad_value_ = 0;
+  bool bad_high_byte_ = false, ended_ = false;
   uint32_t app_status_ = 0;
   ProtocolStatus protocol_status_ = ProtocolStatus::kComplete;
   uint8_t end_bytes_ = 0;
-  char end_body_[8];
+  char end_body_[8] = {};
 };
 
 // What an application hears from a web server.  One request at a time per connection, as php-fpm:
@@ -195,16 +196,20 @@ class ServerDecoder {
   [[nodiscard]] uint16_t role() const { return role_; }  // a Role, or an unknown number
   [[nodiscard]] KeepConn keep_conn() const { return keep_; }
   [[nodiscard]] std::string_view params() const { return buffer_; }
+  [[nodiscard]] std::string_view values() const { return values_; }
   [[nodiscard]] uint8_t unknown_type() const { return unknown_type_; }
   [[nodiscard]] DecodeError error() const { return error_; }
   [[nodiscard]] bool at_boundary() const { return splitter_.at_boundary(); }
 
  private:
   enum class Phase : uint8_t { kIdle, kParams, kStdin, kBody };
-  Output fail(DecodeError error, size_t consumed);
-  Output on_content(const Piece& piece);
-  Output on_record_end(const Piece& piece);
-  Output end_begin(const Piece& piece);
+  DecodeError check_header(const Header& header) const;
+  DecodeError take_content(const Piece& piece, Output& out);
+  DecodeError take_record_end(const Piece& piece, Output& out);
+  DecodeError take_begin(const Header& header, Output& out);
+  [[nodiscard]] bool is_active(const Header& header) const {
+    return phase_ != Phase::kIdle && header.request_id == id_;
+  }
 
   RecordSplitter splitter_;
   Phase phase_ = Phase::kIdle;
@@ -212,9 +217,10 @@ class ServerDecoder {
   KeepConn keep_ = KeepConn::kNo;
   DecodeError error_ = DecodeError::kNone;
   uint8_t unknown_type_ = 0;
+  bool values_done_ = false;  // values_ was handed out: the next record starts anew
   uint8_t fixed_bytes_ = 0;
-  char fixed_[8];
-  std::string buffer_;
+  char fixed_[8] = {};
+  std::string buffer_, values_;
 };
 
 }  // namespace bulkhead::http::fcgi

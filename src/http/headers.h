@@ -49,7 +49,12 @@ enum class HeaderId : uint8_t {
 HeaderId find_header_id(std::string_view name);
 // The usual spelling of a known header ("If-Modified-Since"); "" for kOther.
 std::string_view header_name(HeaderId id);
-// FNV-like hash of the lower-case name; equal names (without case) have equal hashes.
+// The same when header_hash(name) is known.
+HeaderId find_header_id(std::string_view name, uint32_t hash);
+// Hash of the lower-case name; equal names (without case) have equal hashes.
+constexpr uint32_t header_hash_step(uint32_t hash, char lower) {
+  return hash * 31 + static_cast<unsigned char>(lower);
+}
 uint32_t header_hash(std::string_view name);
 
 // A piece of the head: offsets from the request's first byte, so it survives a moved buffer.

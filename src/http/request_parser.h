@@ -90,10 +90,11 @@ class RequestParser {
   // The buffer moved; views returned earlier are void.
   void rebase(const char* base) { base_ = base; }
   // Refuses the request for a reason the caller found (limits).
-  void refuse(ParseError error) { error_ = error; }
+  void refuse(ParseError error);
 
   // ---- while incomplete ----
-  // Whether a first byte of a request line was seen (empty lines before it do not count).
+  // Whether a first byte of a request line was seen (empty lines before it do not count).  While
+  // not, the caller may throw the bytes away and clear(), so that empty lines cost no memory.
   [[nodiscard]] bool started() const { return line_started_; }
   // Still in the request line.
   [[nodiscard]] bool in_request_line() const { return state_ <= State::kLineAfterCr; }
@@ -102,9 +103,11 @@ class RequestParser {
   // Whether any byte of that line has been seen.
   [[nodiscard]] bool in_line() const;
 
-  // ---- after kError ----
+  // ---- after kError ----  (the connection must be closed: where the next request starts is
+  // unknown)
   [[nodiscard]] ParseError error() const { return error_; }
-  // The error-log sentence of nginx, e.g.: client sent invalid header line: "A b\x20..."
+  // The error-log sentence of nginx, e.g.: client sent invalid header line: "A\x20..."
+  // The caller adds " while reading client request line" or "... headers" (in_request_line()).
   [[nodiscard]] std::string error_text() const;
 
   // ---- after the request line (also valid after errors in later lines) ----
@@ -191,20 +194,25 @@ class RequestParser {
   };
 
   ParseStep fail(ParseError error);
-  ParseStep parse_request_line(const char* base, size_t size);
-  bool step_target(char c);
-  bool step_host(char c);
-  bool step_version(char c);
-  bool end_target(State next);
-  ParseError finish_request_line(size_t end);
+  ParseStep parse_request_line();
+  ParseError step_before_target(char c);
+  ParseError step_host(char c);
+  ParseError step_version(char c);
+  ParseError scan_path();
+  ParseError scan_args();
+  ParseError end_target(State next);
+  ParseError finish_request_line();
   ParseError normalise_target();
-  ParseStep parse_headers(const char* base, size_t size);
-  ParseStep scan_name(const char* base, size_t size);
-  ParseStep scan_value(const char* base, size_t size);
+  ParseStep parse_headers();
+  ParseError start_header_line(char c);
+  ParseError scan_name();
+  ParseError scan_value();
   ParseError finish_header();
   ParseError note_header(const HeaderField& field);
-  ParseError note_once(const HeaderField& field);
+  ParseError note_host(const HeaderField& field);
   ParseError finish_head();
+  [[nodiscard]] bool at_end() const { return at_ >= size_; }
+  [[nodiscard]] char here() const { return base_[at_]; }
 
   Options options_;
   const char* base_ = nullptr;
@@ -215,18 +223,24 @@ class RequestParser {
   bool line_started_ = false, complex_uri_ = false, has_args_ = false, empty_path_ = false;
   bool invalid_name_ = false, path_is_copy_ = false;
   bool has_content_length_ = false, chunked_ = false, expects_continue_ = false, upgrade_ = false;
+  uint32_t size_ = 0;        // bytes received
   uint32_t at_ = 0;          // next byte to look at
   uint32_t line_start_ = 0;  // first byte of the current line
+  uint32_t line_end_ = 0;    // its CR or LF
   uint32_t version_ = 0, major_ = 0, minor_ = 0, digits_ = 0;
-  uint32_t name_end_ = 0, value_start_ = 0, value_end_ = 0, hash_ = 0;
-  uint32_t error_at_ = 0;
-  uint32_t fragment_ = 0;
+  uint32_t target_start_ = 0, target_end_ = 0, host_start_ = 0, host_end_ = 0;
+  uint32_t args_start_ = 0, fragment_ = 0, protocol_start_ = 0;
+  uint32_t name_end_ = 0, value_start_ = 0, hash_ = 0;
   uint64_t content_length_ = 0;
-  Span request_line_, method_text_, protocol_, target_, path_, args_, scheme_, target_host_;
+  HeaderField bad_field_;
+  Span request_line_, method_text_, protocol_, target_, path_, args_, target_host_;
   std::vector<HeaderField> headers_;
   std::vector<Span> ignored_;
   int16_t known_[static_cast<size_t>(HeaderId::kCount)];
-  std::string path_copy_, uri_copy_, host_;
+  std::string path_copy_, host_;
+
+  struct Cleared {};
+  explicit RequestParser(Cleared) {}
 
  public:
   RequestParser() { clear(); }

@@ -24,11 +24,11 @@ enum class MergeSlashes : uint8_t { kNo, kYes };
 
 // Which bytes are written as %XX; the sets are those nginx uses for the same purposes.
 enum class Escape : uint8_t {
-  kUri,        // a path that is put into a Location or autoindex link
-  kArgs,       // the argument part
-  kComponent,  // everything but unreserved characters
-  kHtml,       // kArgs plus quotes, for a URL inside an HTML page
-  kRefresh,    // for a Refresh header: space, quote, '%', ''', controls, 8 bit
+  kUri,        // a path: space " # % < > ? \ ^ ` { | } controls, 8 bit
+  kArgs,       // a value inside arguments: kUri and & + ;
+  kComponent,  // everything but unreserved characters (autoindex links)
+  kHtml,       // a URL inside an HTML page: space " # % ' controls, 8 bit
+  kRefresh,    // a URL inside a Refresh header: space " ' controls, 8 bit
 };
 void append_escaped(std::string& out, std::string_view text, Escape kind);
 // Whether append_escaped() would change anything.
@@ -38,8 +38,8 @@ void append_html_escaped(std::string& out, std::string_view text);
 
 enum class Unescape : uint8_t {
   kAll,       // every %XX
-  kUri,       // stops at '?' (unescaped) as nginx does for X-Accel-Redirect and rewritten URIs
-  kRedirect,  // keeps %XX of bytes that must stay escaped in a redirect
+  kUri,       // up to the first '?', even an escaped one; the rest is copied
+  kRedirect,  // the same, but bytes that must stay escaped in a Location keep their %XX
 };
 // Broken escapes are left as they are.
 void append_unescaped(std::string& out, std::string_view text, Unescape kind);
