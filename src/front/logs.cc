@@ -119,14 +119,14 @@ void LogBook::access(const config::AccessLog& log, std::string_view line) {
   if (!buffered.timer->armed()) buffered.timer->arm(loop_, log.flush);
 }
 
-void LogBook::error(const std::vector<config::ErrorLog>& targets, config::LogLevel level,
+void LogBook::error(const config::List<config::ErrorLog>& targets, config::LogLevel level,
                     std::string_view line) {
   for (const auto& target : targets) {
     if (level <= target.level) write_line(target.file, level, line);
   }
 }
 
-uint64_t LogBook::flood_limited_error(const std::vector<config::ErrorLog>& targets,
+uint64_t LogBook::flood_limited_error(const config::List<config::ErrorLog>& targets,
                                       config::LogLevel level, std::string_view line) {
   auto elapsed = std::chrono::duration_cast<loop::Millis>(loop_.now() - flood_filled_);
   if (elapsed.count() > 0) {

@@ -40,7 +40,7 @@ class LogBook {
   // has passed.
   void access(const config::AccessLog& log, std::string_view line);
   // Whether any of `targets` takes lines of this level; ask before formatting.
-  [[nodiscard]] static bool wants(const std::vector<config::ErrorLog>& targets,
+  [[nodiscard]] static bool wants(const config::List<config::ErrorLog>& targets,
                                   config::LogLevel level) {
     for (const auto& target : targets) {
       if (level <= target.level) return true;
@@ -48,11 +48,11 @@ class LogBook {
     return false;
   }
   // `line` ends in a newline and carries its own time and level.
-  void error(const std::vector<config::ErrorLog>& targets, config::LogLevel level,
+  void error(const config::List<config::ErrorLog>& targets, config::LogLevel level,
              std::string_view line);
   // As error(), for text an application may send without end: beyond kFloodBytesPerSecond lines
   // are counted instead of written.  Returns how many were dropped since the last one written.
-  uint64_t flood_limited_error(const std::vector<config::ErrorLog>& targets,
+  uint64_t flood_limited_error(const config::List<config::ErrorLog>& targets,
                                config::LogLevel level, std::string_view line);
   void flush_all();
 

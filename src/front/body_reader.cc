@@ -1,0 +1,242 @@
+#include "front/body_reader.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace bulkhead::front {
+
+using config::LogLevel;
+
+void BodyReader::reset() {
+  mode_ = Mode::kIdle;
+  chunked_ = complete_ = feeding_done_ = false;
+  length_ = left_ = received_ = size_max_ = 0;
+  memory_.clear();
+  if (memory_.capacity() > kScratch) memory_.shrink_to_fit();
+  memory_fed_ = 0;
+  spool_.reset();
+  spooled_ = fed_ = 0;
+  raw_.clear();
+  surplus_.clear();
+  decoder_.clear();
+  failure_ = {};
+}
+
+void BodyReader::describe(bool chunked, uint64_t length) {
+  chunked_ = chunked;
+  length_ = left_ = chunked ? 0 : length;
+  complete_ = !has_body();
+}
+
+void BodyReader::begin(Mode mode, size_t buffer_max, uint64_t size_max) {
+  mode_ = mode;
+  buffer_max_ = std::max<size_t>(buffer_max, 1);
+  size_max_ = size_max;
+  if (mode == Mode::kCollect && !chunked_) {
+    memory_.reserve(static_cast<size_t>(std::min<uint64_t>({length_, buffer_max_, 4 * kScratch})));
+  }
+}
+
+BodyReader::Step BodyReader::fail(uint16_t status, LogLevel level, std::string text,
+                                  bool client_gone) {
+  failure_ = {status, client_gone, level, std::move(text)};
+  return Step::kFailed;
+}
+
+BodyReader::Step BodyReader::pump(ClientSocket& socket) {
+  if (failed()) return Step::kFailed;
+  if (complete_) return finish();
+  return chunked_ ? pump_chunked(socket) : pump_length(socket);
+}
+
+BodyReader::Step BodyReader::finish() {
+  complete_ = true;
+  if (mode_ == Mode::kCollect && spooled_ > 0 && !memory_.empty() && !flush_to_spool()) {
+    return Step::kFailed;
+  }
+  return Step::kDone;
+}
+
+BodyReader::Step BodyReader::after_receive(const sys::Moved& moved) {
+  if (moved.must_wait()) return Step::kWait;
+  std::string text = "client prematurely closed connection";
+  if (!moved.ok()) text = Error{"recv() failed", moved.error}.describe();
+  return fail(400, LogLevel::kInfo, std::move(text), true);
+}
+
+BodyReader::Step BodyReader::make_room() {
+  if (mode_ == Mode::kStream) {
+    if (memory_fed_ == 0) return Step::kFull;
+    memory_.erase(0, memory_fed_);
+    memory_fed_ = 0;
+    return Step::kWait;
+  }
+  if (!spool_.valid()) return Step::kSpool;
+  return flush_to_spool() ? Step::kWait : Step::kFailed;
+}
+
+bool BodyReader::flush_to_spool() {
+  size_t done = 0;
+  while (done < memory_.size()) {
+    sys::Moved moved =
+        sys::write_file(spool_, memory_.data() + done, memory_.size() - done, spooled_ + done);
+    if (!moved.ok() || moved.bytes == 0) {
+      int error = moved.ok() ? ENOSPC : moved.error;
+      fail(500, LogLevel::kCrit, Error{"pwrite() of a client request body failed", error}.describe());
+      return false;
+    }
+    done += moved.bytes;
+  }
+  spooled_ += done;
+  memory_.clear();
+  return true;
+}
+
+size_t BodyReader::store(std::string_view bytes) {
+  if (mode_ == Mode::kDiscard) {
+    received_ += bytes.size();
+    return bytes.size();
+  }
+  size_t room = buffer_max_ - std::min(buffer_max_, memory_.size());
+  bytes = bytes.substr(0, room);
+  memory_.append(bytes);
+  received_ += bytes.size();
+  return bytes.size();
+}
+
+BodyReader::Step BodyReader::pump_length(ClientSocket& socket) {
+  while (left_ > 0) {
+    if (is_full()) {
+      Step step = make_room();
+      if (step != Step::kWait) return step;
+    }
+    if (!socket.input.empty()) {
+      size_t size = static_cast<size_t>(std::min<uint64_t>(left_, socket.input.size()));
+      size_t stored = store(socket.input.bytes().substr(0, size));
+      socket.input.consume(stored);
+      left_ -= stored;
+      continue;
+    }
+    char scratch[kScratch];
+    size_t room = mode_ == Mode::kDiscard ? kScratch : buffer_max_ - memory_.size();
+    size_t want = static_cast<size_t>(std::min<uint64_t>(left_, room));
+    char* to = scratch;
+    bool direct = mode_ != Mode::kDiscard && want > kScratch;
+    size_t before = memory_.size();
+    if (direct) {
+      // Grown as the client sends, never by what it promises.
+      want = std::min(want, std::max(memory_.capacity() - before, kScratch));
+      memory_.resize(before + want);
+      to = memory_.data() + before;
+    } else {
+      want = std::min(want, kScratch);
+    }
+    sys::Moved moved = socket.receive(to, want);
+    if (direct) memory_.resize(before + moved.bytes);
+    if (!moved.ok() || moved.bytes == 0) return after_receive(moved);
+    if (direct) {
+      received_ += moved.bytes;
+    } else {
+      store({scratch, moved.bytes});
+    }
+    left_ -= moved.bytes;
+  }
+  return finish();
+}
+
+BodyReader::Step BodyReader::decode(std::string_view input, size_t& used) {
+  used = 0;
+  while (used < input.size()) {
+    if (is_full()) {
+      Step step = make_room();
+      if (step != Step::kWait) return step;
+    }
+    // A step never yields more data than there is room for, so nothing decoded is left over.
+    size_t room = mode_ == Mode::kDiscard ? input.size() : buffer_max_ - memory_.size();
+    auto out = decoder_.decode(input.substr(used, std::max<size_t>(room, 1)));
+    used += out.consumed;
+    if (out.step == http::ChunkedDecoder::Step::kError) {
+      return fail(400, LogLevel::kError, "client sent invalid chunked body");
+    }
+    uint64_t total = 0;
+    uint64_t coming = out.data.size() + decoder_.remaining_in_chunk();
+    if (mode_ != Mode::kDiscard && size_max_ > 0 &&
+        (__builtin_add_overflow(received_, coming, &total) || total > size_max_)) {
+      return fail(413, LogLevel::kError,
+                  "client intended to send too large chunked body: " + std::to_string(received_) +
+                      "+" + std::to_string(coming) + " bytes");
+    }
+    if (!out.data.empty()) store(out.data);
+    if (out.step == http::ChunkedDecoder::Step::kDone) return finish();
+    if (out.consumed == 0) break;
+  }
+  return Step::kWait;
+}
+
+BodyReader::Step BodyReader::pump_chunked(ClientSocket& socket) {
+  for (;;) {
+    size_t used = 0;
+    if (!raw_.empty()) {
+      Step step = decode(raw_, used);
+      raw_.erase(0, used);
+      if (step == Step::kDone) surplus_.swap(raw_);
+      if (step != Step::kWait) return step;
+    }
+    if (!socket.input.empty()) {
+      Step step = decode(socket.input.bytes(), used);
+      socket.input.consume(used);
+      if (step != Step::kWait) return step;
+      continue;
+    }
+    char scratch[kScratch];
+    sys::Moved moved = socket.receive(scratch, sizeof scratch);
+    if (!moved.ok() || moved.bytes == 0) return after_receive(moved);
+    raw_.assign(scratch, moved.bytes);
+  }
+}
+
+void BodyReader::rewind(uint64_t from) {
+  fed_ = from;
+  feeding_done_ = false;
+}
+
+bool BodyReader::feed_window(AppStream& stream) {
+  while (memory_fed_ < memory_.size()) {
+    size_t taken = stream.write_body(std::string_view(memory_).substr(memory_fed_));
+    if (taken == 0) return false;
+    memory_fed_ += taken;
+    fed_ += taken;
+  }
+  if (!complete_) return false;
+  stream.finish_body();
+  return feeding_done_ = true;
+}
+
+bool BodyReader::feed(AppStream& stream) {
+  if (feeding_done_) return true;
+  if (mode_ == Mode::kStream) return feed_window(stream);
+  while (fed_ < received_) {
+    char scratch[kScratch];
+    std::string_view bytes;
+    if (in_memory()) {
+      bytes = std::string_view(memory_).substr(static_cast<size_t>(fed_));
+    } else {
+      auto want = static_cast<size_t>(std::min<uint64_t>(kScratch, received_ - fed_));
+      sys::Moved moved = sys::read_file(spool_, scratch, want, fed_);
+      if (!moved.ok() || moved.bytes == 0) {
+        fail(500, LogLevel::kCrit,
+             Error{"pread() of a client request body failed", moved.ok() ? EIO : moved.error}
+                 .describe());
+        return false;
+      }
+      bytes = {scratch, moved.bytes};
+    }
+    size_t taken = stream.write_body(bytes);
+    fed_ += taken;
+    if (taken < bytes.size()) return false;
+  }
+  stream.finish_body();
+  return feeding_done_ = true;
+}
+
+}  // namespace bulkhead::front

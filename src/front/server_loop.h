@@ -1,0 +1,132 @@
+// One event loop of front with everything that serves on it: listeners, connections, sites, files,
+// logs and phases.
+//
+// Runs in: front, one per thread.  Input: hostile bytes pass through; itself it handles none.
+// Threads: everything belongs to the loop's thread; other threads reach it by events().post().
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "front/connection.h"
+#include "front/fastcgi_client.h"
+#include "front/file_cache.h"
+#include "front/input_buffer.h"
+#include "front/listener.h"
+#include "front/path_logs.h"
+#include "front/phases.h"
+#include "front/runtime.h"
+#include "front/site_client.h"
+#include "front/turn.h"
+#include "http/date.h"
+#include "loop/event_loop.h"
+
+namespace bulkhead::front {
+
+class FastcgiService;
+
+// What all loops share.  Threads: any.
+struct FrontShared {
+  ServerCounters counters;
+  std::atomic<uint64_t> next_serial{1};
+  std::atomic<uint64_t> next_spool{1};
+  uint32_t pid = 0;
+  std::string hostname;
+};
+
+class ServerLoop : public Output {
+ public:
+  // Called on the loop's thread.
+  struct Hooks {
+    std::function<void(uint32_t site)> wake;
+    std::function<void(uint32_t site, std::string_view why)> refused;
+    // No request of an older generation than the active one is left; after quit(): none at all.
+    std::function<void()> settled;
+  };
+  static Result<std::unique_ptr<ServerLoop>> create(FrontShared& shared, Hooks hooks);
+  ~ServerLoop() override;
+
+  // ---- from control, on this loop's thread ----
+  // Serves by `runtime` from the next request on.
+  void activate(std::shared_ptr<const Runtime> runtime, std::shared_ptr<const LogSet> logs);
+  // Reopened logs of the active generation.
+  void set_logs(std::shared_ptr<const LogSet> logs);
+  // Stops accepting, closes idle connections; Hooks::settled says when nothing is left.
+  void quit();
+  [[nodiscard]] bool quitting() const { return quitting_; }
+  [[nodiscard]] bool settled() const;
+
+  // ---- for connections ----
+  [[nodiscard]] loop::EventLoop& events() { return *events_; }
+  [[nodiscard]] Phases& phases() { return *phases_; }
+  [[nodiscard]] SiteClient& sites() { return *sites_; }
+  [[nodiscard]] FastcgiClient& fastcgi() { return *fastcgi_; }
+  [[nodiscard]] BlockPool& blocks() { return blocks_; }
+  [[nodiscard]] FrontShared& shared() { return shared_; }
+  [[nodiscard]] const std::shared_ptr<LoopGeneration>& generation() const { return current_; }
+  [[nodiscard]] Turn* take_turn();
+  void give_turn(Turn* turn);
+  // The connection is closed: puts it away at the end of this iteration.
+  void retire(Connection& connection);
+  void note_idle(Connection& connection);
+  void note_busy(Connection& connection);
+  // An error line about a connection without a request.
+  void log_connection(const ConnectionFacts& facts, const Listener& listener,
+                      config::LogLevel level, std::string_view text, int errno_value);
+  // A line of the loop itself, to the main error logs.
+  void log_main(config::LogLevel level, std::string_view text);
+  [[nodiscard]] std::string_view error_log_time();
+
+  // ---- Output ----
+  void respond(Exchange& ex) override;
+  void pass_to_app(Exchange& ex) override;
+  void drop_app(Exchange& ex) override;
+  void close(Exchange& ex) override;
+  void write_error_log(const Exchange& ex, const config::List<config::ErrorLog>& logs,
+                       config::LogLevel level, std::string_view line) override;
+  void write_app_log(const Exchange& ex, const config::List<config::ErrorLog>& logs,
+                     config::LogLevel level, std::string_view line) override;
+  void write_access_log(const Exchange& ex, const config::AccessLog& log, uint32_t site,
+                        std::string_view path, std::string_view line) override;
+
+ private:
+  ServerLoop(FrontShared& shared, Hooks hooks);
+  void on_accept(Listener& listener, sys::Accepted accepted);
+  void accept_failed(Listener& listener, int error);
+  [[nodiscard]] bool make_room();
+  void update_listeners(const Runtime& runtime);
+  void check_settled();
+  Connection* take_connection();
+  [[nodiscard]] std::string line_head(config::LogLevel level);
+
+  FrontShared& shared_;
+  Hooks hooks_;
+  std::unique_ptr<loop::EventLoop> events_;
+  std::unique_ptr<SiteClient> sites_;
+  std::unique_ptr<FileCache> files_;
+  std::unique_ptr<FastcgiClient> fastcgi_;
+  std::unique_ptr<PathLogs> path_logs_;
+  std::unique_ptr<Phases> phases_;
+  BlockPool blocks_;
+  std::shared_ptr<LoopGeneration> current_;
+  std::vector<std::weak_ptr<LoopGeneration>> older_;
+  std::unordered_map<std::string, std::shared_ptr<Listener>> listeners_;  // by text
+  std::unique_ptr<FastcgiService> pools_;
+  std::vector<std::unique_ptr<Connection>> connections_;  // all that were ever needed at once
+  std::vector<Connection*> free_connections_, retired_;
+  std::vector<std::unique_ptr<Turn>> turns_;
+  std::vector<Turn*> free_turns_;
+  Connection* idle_first_ = nullptr;
+  Connection* idle_last_ = nullptr;
+  size_t open_ = 0;
+  bool quitting_ = false;
+  http::TimeCache time_;
+};
+
+}  // namespace bulkhead::front
