@@ -39,13 +39,17 @@ class Output {
   // Close the connection without a response (444); the access log line is still due.
   virtual void close(Exchange& ex) = 0;
 
-  // One finished line (with newline) to every log of `logs` whose level admits it.
-  virtual void write_error_log(const config::List<config::ErrorLog>& logs, config::LogLevel level,
-                               std::string_view line) = 0;
+  // One finished line (with newline) to every log of `logs` whose level admits it.  `ex` says which
+  // generation of logs is meant.
+  virtual void write_error_log(const Exchange& ex, const config::List<config::ErrorLog>& logs,
+                               config::LogLevel level, std::string_view line) = 0;
+  // The same for text an application may write without end: limited in bytes per second.
+  virtual void write_app_log(const Exchange& ex, const config::List<config::ErrorLog>& logs,
+                             config::LogLevel level, std::string_view line) = 0;
   // One finished line to an access log; `path` is set when log.file is kNone (it had variables);
   // `site` opens it.
-  virtual void write_access_log(const config::AccessLog& log, uint32_t site, std::string_view path,
-                                std::string_view line) = 0;
+  virtual void write_access_log(const Exchange& ex, const config::AccessLog& log, uint32_t site,
+                                std::string_view path, std::string_view line) = 0;
 };
 
 class Phases {
