@@ -77,7 +77,6 @@ class Accounts {
       if (end == std::string::npos) end = list.size();
       std::string name = list.substr(i, end - i);
       i = end + 1;
-      if (name.empty()) continue;
       Account ignored;
       if (are_users ? !user(p, name, true, &ignored) : !group(p, name, true, &ignored))
         return false;
@@ -133,12 +132,34 @@ bool start_identity(const FpmOptions& options, const PoolConfig& p, Accounts* ac
   return false;
 }
 
+// A TCP address needs a port that is a number above 0.
+bool check_port(const PoolConfig& p, FpmConfig* config) {
+  size_t colon = p.listen.rfind(':');
+  std::string port = colon == std::string::npos ? p.listen : p.listen.substr(colon + 1);
+  if (atoi(port.c_str()) != 0) return true;
+  config->messages.push_back({FpmLevel::kError, "invalid port value '" + port + "'"});
+  return false;
+}
+
+void note_overridden(const char* name, const std::string& value, const PoolConfig& p,
+                     FpmConfig* config) {
+  if (value.empty()) return;
+  config->messages.push_back({FpmLevel::kWarning, "[pool " + p.name + "] ACL set, " + name +
+                                                      " = '" + value + "' is ignored"});
+}
+
 // listen.* names, looked up when the socket is made.
-bool start_socket(const PoolConfig& p, Accounts* accounts) {
-  if (!is_unix(p)) return true;
+bool start_socket(const PoolConfig& p, Accounts* accounts, FpmConfig* config) {
+  if (!is_unix(p)) return check_port(p, config);
   bool has_acl = !p.listen_acl_users.empty() || !p.listen_acl_groups.empty();
   if (has_acl) {
-    return accounts->users(p, p.listen_acl_users) && accounts->groups(p, p.listen_acl_groups);
+    bool known = (p.listen_acl_users.empty() || accounts->users(p, p.listen_acl_users)) &&
+                 (p.listen_acl_groups.empty() || accounts->groups(p, p.listen_acl_groups));
+    if (known) {
+      note_overridden("listen.owner", p.listen_owner, p, config);
+      note_overridden("listen.group", p.listen_group, p, config);
+    }
+    return known;
   }
   Account a;
   return (p.listen_owner.empty() || accounts->user(p, p.listen_owner, true, &a)) &&
@@ -164,7 +185,7 @@ bool fpm_check_accounts(const FpmOptions& options, FpmConfig* config) {
     if (!start_identity(options, p, &accounts, config)) return false;
   }
   for (const PoolConfig& p : config->pools) {
-    if (!start_socket(p, &accounts)) return false;
+    if (!start_socket(p, &accounts, config)) return false;
   }
   return true;
 }
