@@ -79,6 +79,7 @@ struct AppRequest {
 
 class SiteClient : public loop::Poller {
  public:
+  // Hooks only send messages: they do not call back into the SiteClient.
   struct Hooks {
     // Asks master (through control) to start the site; on_site_up or on_site_down answers.
     std::function<void(uint32_t site)> wake;

@@ -272,12 +272,9 @@ void FrontRing::body_finish(int index) {
   if (slot.worker_waits.load(kRelaxed) != 0) wake_waiting_worker(slot);
 }
 
-bool FrontRing::room_appeared(int index) {
-  Private& own = private_[index];
-  if (!own.wants_room) return false;
-  if (segment().slot[index].body_tail.load(kRelaxed) == own.body_room_seen) return false;
-  own.wants_room = false;
-  return true;
+bool FrontRing::room_appeared(int index) const {
+  const Private& own = private_[index];
+  return own.wants_room && segment().slot[index].body_tail.load(kRelaxed) != own.body_room_seen;
 }
 
 SlotPhase FrontRing::phase(int slot) const {

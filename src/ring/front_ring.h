@@ -90,8 +90,10 @@ class FrontRing {
   [[nodiscard]] int body_space(int slot, std::array<iovec, 2>& pieces);
   void body_commit(int slot, uint32_t bytes);
   void body_finish(int slot);
-  // True once after body_space() returned 0 and the worker consumed something.
-  [[nodiscard]] bool room_appeared(int slot);
+  // body_space() returned 0 and the worker has consumed something since.
+  [[nodiscard]] bool room_appeared(int slot) const;
+  // room_appeared() was noticed: false until body_space() returns 0 again.
+  void room_noticed(int slot) { private_[slot].wants_room = false; }
 
   // What the slot's state word says now.
   [[nodiscard]] SlotPhase phase(int slot) const;

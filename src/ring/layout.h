@@ -13,13 +13,13 @@
 // Request bytes (params and a small body) lie in the slot's request area before kSubmitted.  A
 // larger body streams through `body` (front writes, worker reads).  The response streams through
 // `response` (worker writes, front reads) as frames: FrameHeader then payload, in a byte ring.
-// A frame is FrameHeader, payload, and padding to a multiple of 8, so no header is ever split by the
-// end of the ring; it is published whole.  Byte counters are free running and start at 0 with each
-// request, so a short response always touches the same few pages.
-// Wake-ups: front wakes an idle worker through the site's Bell (one per site, shared by all loops)
-// and a busy one that waits for front through `Slot::event`; a worker wakes front with the
-// segment's eventfd, only when `front_sleeps` is set.
-// A fresh segment and a fresh bell are all zeroes; nobody needs to initialise them.
+// A frame is FrameHeader, payload, and padding to a multiple of 8, so no header is ever split by
+// the end of the ring; it is published whole.  Byte counters are free running and start at 0 with
+// each request, so a short response always touches the same few pages. Wake-ups: front wakes an
+// idle worker through the site's Bell (one per site, shared by all loops) and a busy one that waits
+// for front through `Slot::event`; a worker wakes front with the segment's eventfd, only when
+// `front_sleeps` is set. A fresh segment and a fresh bell are all zeroes; nobody needs to
+// initialise them.
 #pragma once
 
 #include <atomic>
@@ -44,28 +44,37 @@ constexpr SlotPhase phase_of(uint64_t s) { return static_cast<SlotPhase>(s & 0xf
 constexpr uint32_t worker_of(uint64_t s) { return static_cast<uint32_t>(s >> 8) & 0xffff; }
 constexpr uint32_t ticket_of(uint64_t s) { return static_cast<uint32_t>(s >> 32); }
 
-struct RequestHeader {        // at the start of the request area
-  uint32_t params_bytes;      // NameValue records that follow
+struct RequestHeader {    // at the start of the request area
+  uint32_t params_bytes;  // NameValue records that follow
   uint32_t params_count;
-  uint64_t body_bytes;        // total; kUnknownBody when streamed without a length
-  uint32_t inline_body_bytes; // body bytes that follow the params; rest streams
-  uint32_t flags;             // RequestFlag
+  uint64_t body_bytes;         // total; kUnknownBody when streamed without a length
+  uint32_t inline_body_bytes;  // body bytes that follow the params; rest streams
+  uint32_t flags;              // RequestFlag
 };
 constexpr uint64_t kUnknownBody = ~uint64_t{0};
 enum RequestFlag : uint32_t { kFlagAuthorizer = 1 };
 // One CGI variable: NameValue, name, NUL, value, NUL.
-struct NameValue { uint32_t name_size, value_size; };
+struct NameValue {
+  uint32_t name_size, value_size;
+};
 
 enum class Frame : uint32_t {
-  kHead = 1,    // CGI header block ("Status: 404 ...\r\nContent-type: ...\r\n\r\n")
+  kHead = 1,  // CGI header block ("Status: 404 ...\r\nContent-type: ...\r\n\r\n")
   kBody = 2,
   kStderr = 3,  // log text
   kFlush = 4,   // send what there is (PHP flush())
   kEnd = 5,     // EndBody; nothing follows.  The slot may still be busy (fastcgi_finish_request)
 };
-struct FrameHeader { uint32_t frame; uint32_t size; };   // size <= kFrameMax
+struct FrameHeader {
+  uint32_t frame;
+  uint32_t size;
+};  // size <= kFrameMax
 constexpr uint32_t kFrameMax = 32 * 1024;
-struct EndBody { uint32_t app_status; uint32_t cpu_us; uint64_t memory_peak; };
+struct EndBody {
+  uint32_t app_status;
+  uint32_t cpu_us;
+  uint64_t memory_peak;
+};
 
 enum BodyEnd : uint32_t { kBodyOpen = 0, kBodyComplete = 1, kBodyAborted = 2 };
 
@@ -79,8 +88,8 @@ struct Slot {
   std::atomic<uint32_t> body_head;                  // body bytes provided
   std::atomic<uint32_t> body_end;                   // BodyEnd
   std::atomic<uint32_t> aborted;                    // 1: client is gone
-  std::atomic<uint32_t> event;                      // futex word: front bumps it to wake a waiting worker
-  std::atomic<uint32_t> front_wants_body_room;      // front sets when the body ring is full
+  std::atomic<uint32_t> event;  // futex word: front bumps it to wake a waiting worker
+  std::atomic<uint32_t> front_wants_body_room;  // front sets when the body ring is full
   alignas(4096) unsigned char request[kRequestBytes];
   unsigned char body[kBodyBytes];
   unsigned char response[kResponseBytes];
@@ -88,10 +97,12 @@ struct Slot {
 
 struct Segment {
   uint32_t magic, slots;
-  alignas(64) std::atomic<uint32_t> front_sleeps;    // front sets before epoll_wait; worker exchanges to 0, then signals
-  alignas(64) std::atomic<uint32_t> queue_length;    // front: requests waiting for a slot (for the status page)
+  alignas(64) std::atomic<uint32_t> front_sleeps;  // front sets before epoll_wait; worker exchanges
+                                                   // to 0, then signals
+  alignas(64) std::atomic<uint32_t> queue_length;  // front: requests waiting for a slot (for the
+                                                   // status page)
   std::atomic<uint32_t> queue_max;
-  std::atomic<uint64_t> accepted;                    // front: requests handed to this site
+  std::atomic<uint64_t> accepted;  // front: requests handed to this site
   alignas(64) std::atomic<uint64_t> state[kSlots];
   alignas(4096) Slot slot[kSlots];
 };
@@ -100,8 +111,8 @@ struct Segment {
 struct Bell {
   alignas(64) std::atomic<uint64_t> idle[kWorkersMax / 64];  // bit set: worker sleeps on wake[i]
   alignas(64) std::atomic<uint32_t> spawn_wanted;  // front sets when it found no idle worker
-  std::atomic<uint32_t> pool_sleeps;               // pool sets: send FileOp::kSpawn when that happens (once)
-  alignas(64) std::atomic<uint32_t> wake[kWorkersMax];       // futex words
+  std::atomic<uint32_t> pool_sleeps;  // pool sets: send FileOp::kSpawn when that happens (once)
+  alignas(64) std::atomic<uint32_t> wake[kWorkersMax];  // futex words
 };
 
 constexpr size_t kSegmentBytes = sizeof(Segment);

@@ -1,0 +1,314 @@
+#include "front/site_client.h"
+
+#include <algorithm>
+#include <thread>
+
+#include "base/check.h"
+#include "front/site_state.h"
+
+namespace bulkhead::front {
+namespace {
+constexpr uint32_t kReasonFailed = 1;  // ipc::SiteDownBody
+constexpr uint32_t kReasonStopped = 2;
+}  // namespace
+
+SiteClient::SiteClient(loop::EventLoop& loop, Hooks hooks) : SiteClient(loop, hooks, Limits()) {}
+
+SiteClient::SiteClient(loop::EventLoop& loop, Hooks hooks, Limits limits)
+    : impl_(std::make_unique<Impl>(loop, std::move(hooks), limits)) {
+  if (std::thread::hardware_concurrency() < 2) impl_->limits.spin_max = loop::Micros(0);
+  loop.add_poller(this);
+}
+
+SiteClient::~SiteClient() {
+  BH_CHECK(impl_->outstanding == 0);
+  impl_->loop.remove_poller(this);
+}
+
+Site& SiteClient::Impl::site(uint32_t id) {
+  std::unique_ptr<Site>& entry = sites[id];
+  if (!entry) {
+    entry = std::make_unique<Site>(id, [this, id] {
+      Site& s = site(id);
+      s.waking = false;
+      fail_waiting(s, AppError::kConnectTimeout, "the site was not started in time", EHOSTDOWN);
+    });
+  }
+  return *entry;
+}
+
+void SiteClient::Impl::wake(Site& site) {
+  if (site.waking) return;
+  site.waking = true;
+  site.wake_timer.arm(loop, limits.wake_timeout);
+  hooks.wake(site.id);
+}
+
+void SiteClient::Impl::fail_waiting(Site& site, AppError error, std::string_view detail,
+                                    int file_error) {
+  std::deque<RingStream*> streams = site.queue;  // fail() takes them out of the queue
+  for (RingStream* stream : streams) stream->fail(error, detail);
+  for (FileOperation& operation : site.files) {
+    failed_files.emplace_back(std::move(operation), file_error);
+  }
+  site.files.clear();
+}
+
+void SiteClient::on_site_up(uint32_t id, uint32_t epoch, SiteEnds ends) {
+  Site& site = impl_->site(id);
+  site.waking = false;
+  site.wake_timer.cancel();
+  site.last_epoch = std::max(site.last_epoch, epoch);
+  if (site.up) site.draining.push_back(std::move(site.up));
+  auto link = SiteLink::create(impl_->loop, *impl_, site, epoch, std::move(ends),
+                               impl_->limits.fuse_allowed);
+  if (!link) {
+    impl_->fail_waiting(site, AppError::kConnect, link.error().describe(), EHOSTDOWN);
+    return;
+  }
+  site.up = std::move(*link);
+  for (FileOperation& operation : site.files) site.up->files().ask(std::move(operation));
+  site.files.clear();
+  impl_->dispatch(site);
+}
+
+void SiteClient::on_site_down(uint32_t id, uint32_t epoch, uint32_t reason) {
+  Site& site = impl_->site(id);
+  if (site.up && site.up->epoch() == epoch) {
+    if (reason == kReasonStopped) {
+      site.draining.push_back(std::move(site.up));
+    } else {
+      impl_->bury(impl_->detach(*site.up));
+    }
+  } else if (reason != kReasonStopped) {
+    for (auto& link : site.draining) {
+      if (link->epoch() != epoch) continue;
+      impl_->bury(impl_->detach(*link));
+      break;
+    }
+  }
+  if (site.up) return;
+  bool failed_to_start = reason == kReasonFailed && site.waking && epoch > site.last_epoch;
+  site.waking = false;
+  site.wake_timer.cancel();
+  if (failed_to_start) {
+    impl_->fail_waiting(site, AppError::kConnect, "the site could not be started", EHOSTDOWN);
+  } else if (!site.queue.empty() || !site.files.empty()) {
+    // It ended while we were asking for it (or took requests it will not serve): once more.
+    impl_->wake(site);
+  }
+}
+
+void SiteClient::forget_site(uint32_t id) {
+  auto it = impl_->sites.find(id);
+  if (it == impl_->sites.end()) return;
+  Site& site = *it->second;
+  site.waking = false;
+  site.wake_timer.cancel();
+  impl_->fail_waiting(site, AppError::kConnect, "the site was removed", EHOSTDOWN);
+  if (site.up) site.draining.push_back(std::move(site.up));
+}
+
+std::unique_ptr<SiteLink> SiteClient::Impl::detach(SiteLink& link) {
+  Site& site = link.site();
+  if (site.up.get() == &link) return std::move(site.up);
+  for (auto it = site.draining.begin(); it != site.draining.end(); ++it) {
+    if (it->get() != &link) continue;
+    std::unique_ptr<SiteLink> found = std::move(*it);
+    site.draining.erase(it);
+    return found;
+  }
+  return nullptr;
+}
+
+void SiteClient::Impl::bury(std::unique_ptr<SiteLink> link) {
+  Site& site = link->site();
+  link->closed = true;
+  std::erase(hot, link.get());
+  std::vector<RingStream*> again;
+  for (RingStream* stream : link->take_streams()) {
+    if (stream->take_back()) {
+      stream->queued = true;
+      again.push_back(stream);
+    } else if (!stream->complete()) {
+      stream->fail(stream->head_delivered() ? AppError::kClosedInBody : AppError::kClosed,
+                   "the site's pool ended");
+    }
+  }
+  site.queue.insert(site.queue.begin(), again.begin(), again.end());
+  for (FileOperation& operation : link->files().take_waiting()) {
+    if (operation.repeated) {
+      failed_files.emplace_back(std::move(operation), ECONNRESET);
+      continue;
+    }
+    operation.repeated = true;
+    site.files.push_back(std::move(operation));
+  }
+  graveyard.push_back(std::move(link));
+}
+
+void SiteClient::Impl::link_closed(SiteLink& link, std::string_view why) {
+  Site& site = link.site();
+  std::unique_ptr<SiteLink> owned = detach(link);
+  if (!owned) return;
+  bury(std::move(owned));
+  if (!why.empty()) hooks.refused(site.id, why);
+  if (site.up) {  // it was one that drained
+    for (FileOperation& operation : site.files) site.up->files().ask(std::move(operation));
+    site.files.clear();
+    dispatch(site);
+  } else if (!site.queue.empty() || !site.files.empty()) {
+    wake(site);
+  }
+}
+
+void SiteClient::Impl::dispatch(Site& site) {
+  if (!site.up || site.up->ring() == nullptr) return;
+  while (!site.queue.empty()) {
+    RingStream* stream = site.queue.front();
+    if (site.up->start(*stream, nullptr) != SiteLink::Started::kYes) break;
+    stream->queued = false;
+    site.queue.pop_front();
+  }
+  site.up->ring()->set_queue(static_cast<uint32_t>(site.queue.size()));
+}
+
+std::unique_ptr<AppStream> SiteClient::start(const AppRequest& request, AppListener* listener) {
+  Site& site = impl_->site(request.site);
+  auto stream = std::make_unique<RingStream>(*impl_, site, request, listener);
+  stream->counted = true;
+  ++impl_->outstanding;
+  if (site.up && site.up->ring() == nullptr) {
+    stream->fail(AppError::kConnect, "the site runs no PHP");
+  } else if (!site.up || !site.queue.empty()) {
+    impl_->enqueue(site, *stream, request);
+  } else {
+    switch (site.up->start(*stream, &request)) {
+      case SiteLink::Started::kYes:
+        break;
+      case SiteLink::Started::kNoSlot:
+        impl_->enqueue(site, *stream, request);
+        break;
+      case SiteLink::Started::kTooBig:
+        stream->fail(AppError::kInvalid, "the request's variables are too big");
+        break;
+    }
+  }
+  return stream;
+}
+
+void SiteClient::Impl::enqueue(Site& site, RingStream& stream, const AppRequest& request) {
+  if (site.queue.size() >= request.queue_max) {
+    stream.fail(AppError::kBusy, "too many requests wait for this site");
+    return;
+  }
+  if (!stream.encode(request, {})) {
+    stream.fail(AppError::kInvalid, "the request's variables are too big");
+    return;
+  }
+  stream.queued = true;
+  site.queue.push_back(&stream);
+  if (!site.up) {
+    wake(site);
+  } else {
+    site.up->ring()->set_queue(static_cast<uint32_t>(site.queue.size()));
+  }
+}
+
+size_t SiteClient::inline_body_max(const Params& params) {
+  size_t used = sizeof(ring::RequestHeader);
+  for (size_t i = 0; i < params.size(); ++i) {
+    used += sizeof(ring::NameValue) + params.name(i).size() + params.value(i).size() + 2;
+  }
+  return used > ring::kRequestBytes ? 0 : ring::kRequestBytes - used;
+}
+
+void SiteClient::Impl::stream_gone(RingStream& stream) {
+  if (stream.queued) {
+    std::erase(stream.site().queue, &stream);
+    stream.queued = false;
+  }
+  if (stream.link() != nullptr) stream.link()->drop(stream);
+  if (stream.failing) std::erase(failing, &stream);
+  stream.failing = false;
+  if (stream.counted) --outstanding;
+  stream.counted = false;
+}
+
+void SiteClient::Impl::stream_failed(RingStream& stream) {
+  stream.failing = true;
+  stream.counted = true;
+  ++outstanding;
+  failing.push_back(&stream);
+}
+
+void SiteClient::Impl::stream_wants_turn(RingStream& stream) {
+  if (stream.link() != nullptr) link_wants_turn(*stream.link());
+}
+
+void SiteClient::Impl::link_wants_turn(SiteLink& link) {
+  if (link.hot || link.closed || link.ring() == nullptr) return;
+  link.hot = true;
+  link.idle_turns = 0;
+  hot.push_back(&link);
+}
+
+void SiteClient::Impl::slot_freed(SiteLink& link) {
+  Site& site = link.site();
+  if (site.up.get() == &link && !site.queue.empty()) dispatch(site);
+}
+
+size_t SiteClient::outstanding() const { return impl_->outstanding; }
+
+FileTicket SiteClient::Impl::ask(uint32_t id, FileOperation operation, FileCallback done) {
+  operation.done = std::move(done);
+  operation.cancelled = std::make_shared<bool>(false);
+  FileTicket ticket(operation.cancelled);
+  Site& where = site(id);
+  size_t waiting = where.files.size() + (where.up ? where.up->files().waiting() : 0);
+  if (operation.path.size() >= ipc::kPathMax) {
+    failed_files.emplace_back(std::move(operation), ENAMETOOLONG);
+  } else if (operation.path.find('\0') != std::string::npos) {
+    failed_files.emplace_back(std::move(operation), ENOENT);
+  } else if (waiting >= limits.files_waiting_max) {
+    failed_files.emplace_back(std::move(operation), EBUSY);
+  } else if (where.up) {
+    where.up->files().ask(std::move(operation));
+  } else {
+    where.files.push_back(std::move(operation));
+    wake(where);
+  }
+  return ticket;
+}
+
+namespace {
+FileOperation operation_for(ipc::FileOp op, std::string_view path,
+                            ipc::SymlinkRule rule = ipc::SymlinkRule::kOwned, uint16_t from = 0) {
+  FileOperation operation;
+  operation.op = op;
+  operation.rule = rule;
+  operation.from = from;
+  operation.path = path;
+  return operation;
+}
+}  // namespace
+
+FileTicket SiteClient::open_file(uint32_t site, std::string_view path, ipc::SymlinkRule rule,
+                                 uint16_t from, FileCallback done) {
+  return impl_->ask(site, operation_for(ipc::FileOp::kOpen, path, rule, from), std::move(done));
+}
+FileTicket SiteClient::list(uint32_t site, std::string_view path, ipc::SymlinkRule rule,
+                            uint16_t from, FileCallback done) {
+  return impl_->ask(site, operation_for(ipc::FileOp::kList, path, rule, from), std::move(done));
+}
+FileTicket SiteClient::spool(uint32_t site, std::string_view path, FileCallback done) {
+  return impl_->ask(site, operation_for(ipc::FileOp::kSpool, path), std::move(done));
+}
+FileTicket SiteClient::append(uint32_t site, std::string_view path, FileCallback done) {
+  return impl_->ask(site, operation_for(ipc::FileOp::kAppend, path), std::move(done));
+}
+FileTicket SiteClient::realpath(uint32_t site, std::string_view path, FileCallback done) {
+  return impl_->ask(site, operation_for(ipc::FileOp::kRealpath, path), std::move(done));
+}
+
+}  // namespace bulkhead::front

@@ -1,0 +1,109 @@
+// SiteClient's turn in the event loop: which rings are looked at, and how long before sleeping.
+//
+// Runs in: front.  Input: none of its own.  Threads: one event loop.
+#include <algorithm>
+#include <chrono>
+
+#include "front/site_state.h"
+
+namespace bulkhead::front {
+namespace {
+constexpr uint32_t kIdleTurns = 16;   // polls without result before a link is left to its eventfd
+constexpr uint32_t kProbeEvery = 64;  // sleeps between two tries whether spinning pays (again)
+}  // namespace
+
+bool SiteClient::Impl::report_failures() {
+  bool worked = !failing.empty() || !failed_files.empty();
+  // Only what is there now: a listener may start something that fails at once.
+  for (size_t n = failing.size(); n > 0 && !failing.empty(); --n) {
+    RingStream* stream = failing.front();
+    failing.erase(failing.begin());
+    stream->failing = false;
+    stream->report();
+  }
+  std::vector<std::pair<FileOperation, int>> files = std::move(failed_files);
+  failed_files.clear();
+  for (auto& [operation, error] : files) operation.fail(error);
+  return worked;
+}
+
+void SiteClient::Impl::cool(size_t index) {
+  hot[index]->hot = false;
+  hot[index] = hot.back();
+  hot.pop_back();
+}
+
+bool SiteClient::Impl::poll_links() {
+  bool worked = false;
+  for (size_t i = 0; i < hot.size();) {
+    SiteLink* link = hot[i];
+    if (link->poll()) {
+      worked = true;
+      link->idle_turns = 0;
+    } else if (!link->waits()) {
+      cool(i);
+      continue;
+    } else if (!spinning && ++link->idle_turns >= kIdleTurns) {
+      // Under load a loop may never sleep; slow scripts should not cost it a look each time.
+      link->prepare_sleep();
+      if (!link->has_work()) {
+        cool(i);
+        continue;
+      }
+      link->wake_up();
+    }
+    ++i;
+  }
+  return worked;
+}
+
+bool SiteClient::poll() {
+  impl_->graveyard.clear();
+  bool worked = impl_->report_failures();
+  if (impl_->poll_links()) {
+    impl_->measure_gap();
+    worked = true;
+  }
+  return worked;
+}
+
+bool SiteClient::prepare_sleep() {
+  impl_->spinning = false;
+  if (!impl_->failing.empty() || !impl_->failed_files.empty()) return false;
+  bool may_sleep = true;
+  for (size_t i = 0; i < impl_->hot.size();) {
+    SiteLink* link = impl_->hot[i];
+    link->prepare_sleep();
+    if (link->has_work()) {
+      link->wake_up();
+      may_sleep = false;
+      ++i;
+    } else {
+      impl_->cool(i);
+    }
+  }
+  return may_sleep;
+}
+
+// From when the loop had nothing to do until a ring had something again.
+void SiteClient::Impl::measure_gap() {
+  spinning = false;
+  if (waiting_since == loop::Clock::time_point{}) return;
+  double us = std::chrono::duration<double, std::micro>(loop::Clock::now() - waiting_since).count();
+  waiting_since = {};
+  double cap = 4.0 * static_cast<double>(limits.spin_max.count());
+  gap_us += (std::min(us, cap) - gap_us) / 8;
+}
+
+loop::Micros SiteClient::spin_budget() {
+  Impl& impl = *impl_;
+  if (impl.hot.empty() || impl.limits.spin_max.count() == 0) return loop::Micros(0);
+  if (impl.waiting_since == loop::Clock::time_point{}) impl.waiting_since = loop::Clock::now();
+  bool pays = impl.gap_us < static_cast<double>(impl.limits.spin_max.count()) / 2;
+  bool probe = ++impl.sleeps % kProbeEvery == 0;
+  if (!pays && !probe) return loop::Micros(0);
+  impl.spinning = true;
+  return impl.limits.spin_max;
+}
+
+}  // namespace bulkhead::front
