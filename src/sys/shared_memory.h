@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstddef>
+#include <string_view>
 #include <utility>
 
 #include "base/error.h"
@@ -24,7 +25,7 @@ class Mapping {
   ~Mapping();
   // Maps all of `memfd` read-write and shared.  Errors: its size is not exactly `size`, or it is
   // not sealed against shrinking and growing (an access could raise SIGBUS).
-  static Result<Mapping> map(sys::FdRef memfd, size_t size, const char* what);
+  static Result<Mapping> map(FdRef memfd, size_t size, const char* what);
   [[nodiscard]] void* data() const { return data_; }
   [[nodiscard]] size_t size() const { return size_; }
 
@@ -35,6 +36,9 @@ class Mapping {
 
 // A zeroed memfd of `size` bytes, sealed with F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL.
 // For a site: create_shared("bell", kBellBytes), create_shared("segment", kSegmentBytes).
-Result<sys::Fd> create_shared(const char* name, size_t size);
+Result<Fd> create_shared(const char* name, size_t size);
+
+// A memfd that holds `bytes`, sealed against every change.
+Result<Fd> create_sealed(const char* name, std::string_view bytes);
 
 }  // namespace bulkhead::sys
