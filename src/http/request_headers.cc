@@ -178,8 +178,8 @@ ParseError RequestParser::finish_header() {
   if (field.id != HeaderId::kOther) {
     const ParseError error = note_header(field);
     if (error != ParseError::kNone) return error;
-    int16_t& known = known_[static_cast<size_t>(field.id)];
-    if (known < 0) known = static_cast<int16_t>(headers_.size());
+    uint16_t& known = known_[static_cast<size_t>(field.id)];
+    if (known == 0) known = static_cast<uint16_t>(headers_.size() + 1);
   }
   headers_.push_back(field);
   return ParseError::kNone;

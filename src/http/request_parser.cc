@@ -79,22 +79,10 @@ int parse_error_status(ParseError error) {
 }
 
 void RequestParser::clear() {
-  const Options options = options_;
-  auto headers = std::move(headers_);
-  auto ignored = std::move(ignored_);
-  auto path = std::move(path_copy_);
-  auto host = std::move(host_);
-  headers.clear();
-  ignored.clear();
-  path.clear();
-  host.clear();
-  *this = RequestParser(Cleared{});
-  options_ = options;
-  headers_ = std::move(headers);
-  ignored_ = std::move(ignored);
-  path_copy_ = std::move(path);
-  host_ = std::move(host);
-  std::fill(std::begin(known_), std::end(known_), int16_t{-1});
+  static_cast<RequestFields&>(*this) = RequestFields();
+  headers_.clear();
+  ignored_.clear();
+  host_.clear();
 }
 
 ParseStep RequestParser::parse(std::string_view bytes) {
@@ -144,8 +132,7 @@ std::string RequestParser::error_text() const {
       break;
     case ParseError::kDuplicateHost:
     case ParseError::kDuplicateHeader: {
-      const auto known = known_[static_cast<size_t>(bad_field_.id)];
-      const HeaderField& first = headers_[static_cast<size_t>(known)];
+      const HeaderField& first = *find(bad_field_.id);
       out = error_ == ParseError::kDuplicateHost ? "client sent duplicate host header: \""
                                                  : "client sent duplicate header line: \"";
       out.append(name(bad_field_)).append(": ").append(value(bad_field_));
@@ -175,8 +162,8 @@ std::string_view RequestParser::path() const {
 }
 
 const HeaderField* RequestParser::find(HeaderId id) const {
-  const int index = known_[static_cast<size_t>(id)];
-  return index < 0 ? nullptr : &headers_[static_cast<size_t>(index)];
+  const size_t position = known_[static_cast<size_t>(id)];
+  return position == 0 ? nullptr : &headers_[position - 1];
 }
 
 std::string_view RequestParser::find_value(HeaderId id) const {

@@ -71,7 +71,60 @@ int parse_error_status(ParseError error);
 
 enum class ConnectionOption : uint8_t { kNone, kClose, kKeepAlive };
 
-class RequestParser {
+// What RequestParser knows of one request, all of it plain values.
+struct RequestFields {
+  enum class State : uint8_t {
+    kStart,
+    kMethod,
+    kBeforeTarget,
+    kScheme,
+    kSchemeSlash,
+    kSchemeSlashSlash,
+    kHostStart,
+    kHost,
+    kHostLiteral,
+    kHostEnd,
+    kPort,
+    kPath,
+    kArgs,
+    kAfterTarget,
+    kProtocol,
+    kMajor,
+    kMinor,
+    kAfterVersion,
+    kLineAfterCr,  // last of the request line
+    kHeaderStart,
+    kName,
+    kValueStart,
+    kValue,
+    kHeaderAfterCr,
+    kEndAfterCr,
+    kDone,
+  };
+
+  State state_ = State::kStart;
+  ParseError error_ = ParseError::kNone;
+  Method method_ = Method::kUnknown;
+  ConnectionOption connection_ = ConnectionOption::kNone;
+  bool line_started_ = false, complex_uri_ = false, has_args_ = false, empty_path_ = false;
+  bool invalid_name_ = false, path_is_copy_ = false;
+  bool has_content_length_ = false, chunked_ = false, expects_continue_ = false, upgrade_ = false;
+  uint32_t size_ = 0;        // bytes received
+  uint32_t at_ = 0;          // next byte to look at
+  uint32_t line_start_ = 0;  // first byte of the current line
+  uint32_t line_end_ = 0;    // its CR or LF
+  uint32_t version_ = 0, major_ = 0, minor_ = 0, digits_ = 0;
+  uint32_t target_start_ = 0, target_end_ = 0, host_start_ = 0, host_end_ = 0;
+  uint32_t args_start_ = 0, fragment_ = 0, protocol_start_ = 0;
+  uint32_t name_end_ = 0, value_start_ = 0, hash_ = 0;
+  uint64_t content_length_ = 0;
+  HeaderField bad_field_;
+  Span request_line_, method_text_, protocol_, target_, path_, args_, target_host_;
+  // Index + 1 of the first header with each id, 0 if none.
+  uint16_t known_[static_cast<size_t>(HeaderId::kCount)] = {};
+};
+
+class RequestParser : private RequestFields {
  public:
   static constexpr size_t kMaxHeaders = 1000;
 
@@ -164,35 +217,6 @@ class RequestParser {
   }
 
  private:
-  enum class State : uint8_t {
-    kStart,
-    kMethod,
-    kBeforeTarget,
-    kScheme,
-    kSchemeSlash,
-    kSchemeSlashSlash,
-    kHostStart,
-    kHost,
-    kHostLiteral,
-    kHostEnd,
-    kPort,
-    kPath,
-    kArgs,
-    kAfterTarget,
-    kProtocol,
-    kMajor,
-    kMinor,
-    kAfterVersion,
-    kLineAfterCr,  // last of the request line
-    kHeaderStart,
-    kName,
-    kValueStart,
-    kValue,
-    kHeaderAfterCr,
-    kEndAfterCr,
-    kDone,
-  };
-
   ParseStep fail(ParseError error);
   ParseStep parse_request_line();
   ParseError step_before_target(char c);
@@ -216,34 +240,9 @@ class RequestParser {
 
   Options options_;
   const char* base_ = nullptr;
-  State state_ = State::kStart;
-  ParseError error_ = ParseError::kNone;
-  Method method_ = Method::kUnknown;
-  ConnectionOption connection_ = ConnectionOption::kNone;
-  bool line_started_ = false, complex_uri_ = false, has_args_ = false, empty_path_ = false;
-  bool invalid_name_ = false, path_is_copy_ = false;
-  bool has_content_length_ = false, chunked_ = false, expects_continue_ = false, upgrade_ = false;
-  uint32_t size_ = 0;        // bytes received
-  uint32_t at_ = 0;          // next byte to look at
-  uint32_t line_start_ = 0;  // first byte of the current line
-  uint32_t line_end_ = 0;    // its CR or LF
-  uint32_t version_ = 0, major_ = 0, minor_ = 0, digits_ = 0;
-  uint32_t target_start_ = 0, target_end_ = 0, host_start_ = 0, host_end_ = 0;
-  uint32_t args_start_ = 0, fragment_ = 0, protocol_start_ = 0;
-  uint32_t name_end_ = 0, value_start_ = 0, hash_ = 0;
-  uint64_t content_length_ = 0;
-  HeaderField bad_field_;
-  Span request_line_, method_text_, protocol_, target_, path_, args_, target_host_;
   std::vector<HeaderField> headers_;
   std::vector<Span> ignored_;
-  int16_t known_[static_cast<size_t>(HeaderId::kCount)];
   std::string path_copy_, host_;
-
-  struct Cleared {};
-  explicit RequestParser(Cleared) {}
-
- public:
-  RequestParser() { clear(); }
 };
 
 // How much of a head may be read, as nginx's client_header_buffer_size and

@@ -117,7 +117,7 @@ void append_error_page(std::string& out, int status, std::string_view server, Ms
 bool wants_msie_padding(std::string_view user_agent) {
   if (user_agent.find("Chrome/") != std::string_view::npos) return true;
   // Old Operas called themselves MSIE.
-  return user_agent.find("MSIE ") != std::string_view::npos ||
+  return user_agent.find("MSIE ") != std::string_view::npos &&
          user_agent.find("Opera") == std::string_view::npos;
 }
 
