@@ -43,6 +43,11 @@ BodyReader::Step BodyReader::fail(uint16_t status, LogLevel level, std::string t
   return Step::kFailed;
 }
 
+void BodyReader::refuse_spool(int error) {
+  fail(500, LogLevel::kCrit,
+       Error{"open() of a temporary file for a client request body failed", error}.describe());
+}
+
 BodyReader::Step BodyReader::pump(ClientSocket& socket) {
   if (failed()) return Step::kFailed;
   if (complete_) return finish();

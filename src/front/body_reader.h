@@ -54,6 +54,8 @@ class BodyReader {
   Step pump(ClientSocket& socket);
   // The spool file asked for by Step::kSpool.
   void give_spool(sys::Fd file) { spool_ = std::move(file); }
+  // There is none to be had: the request fails with 500.
+  void refuse_spool(int error);
   [[nodiscard]] const Failure& failure() const { return failure_; }
 
   // ---- using a body that was collected ----
@@ -66,6 +68,8 @@ class BodyReader {
   // Hands as much over as `stream` takes; true when all of it was (and finish_body() called).
   // Errors: failed() when the spool file cannot be read.
   bool feed(AppStream& stream);
+  // kStream: everything read so far was handed over.
+  [[nodiscard]] bool window_empty() const { return memory_fed_ == memory_.size(); }
   [[nodiscard]] bool failed() const { return failure_.status != 0; }
 
   // Bytes read beyond the end of the body: the next request begins with them.

@@ -21,6 +21,7 @@
 namespace bulkhead::front {
 
 class ServerLoop;
+struct FileResult;
 struct Listener;
 struct LoopGeneration;
 struct Turn;
@@ -46,6 +47,13 @@ class Connection : public loop::IoHandler {
   void respond();
   void pass_to_app();
   void close_without_response();
+
+  // The loop ends: forgets everything without logging.
+  void shut();
+  void mark_free() { state_ = State::kFree; }
+  // Another turn of the loop has begun (after ServerLoop::continue_soon()).
+  void go_on() { drive(); }
+  [[nodiscard]] uint64_t serial() const { return facts_.serial; }
 
   // ---- what the application says (called by AppBridge) ----
   void app_progress() { drive(); }
@@ -117,10 +125,9 @@ class Connection : public loop::IoHandler {
   ServerLoop& loop_;
   State state_ = State::kFree;
   bool driving_ = false, again_ = false;
-  bool closing_ = false;  // respond() came for a client that is gone, or 444
+  bool paused_ = false;  // limit_rate: the deadline only ends the pause
   ClientSocket socket_;
   ConnectionFacts facts_;
-  std::string local_text_;
   std::shared_ptr<Listener> listener_;
   Turn* turn_ = nullptr;
   Deadline deadline_;

@@ -117,7 +117,7 @@ bool ResponseWriter::within_rate(BodyRun& run, loop::Clock::time_point now) {
   uint64_t seconds = static_cast<uint64_t>(elapsed) + 1;
   uint64_t allowed = 0;
   if (__builtin_mul_overflow(rate, seconds, &allowed)) return true;
-  if (__builtin_add_overflow(allowed, ex_->limit_rate_after.value_or(0), &allowed)) return true;
+  if (__builtin_add_overflow(allowed, ex_->limit_rate_after, &allowed)) return true;
   if (ex_->body_bytes_sent >= allowed) {
     uint64_t over = ex_->body_bytes_sent - allowed;
     uint64_t wait_ms = over > UINT64_MAX / 1000 ? 60'000 : over * 1000 / rate + 1;

@@ -15,7 +15,6 @@
 #include <vector>
 
 #include "front/connection.h"
-#include "front/fastcgi_client.h"
 #include "front/file_cache.h"
 #include "front/input_buffer.h"
 #include "front/listener.h"
@@ -66,10 +65,20 @@ class ServerLoop : public Output {
   [[nodiscard]] loop::EventLoop& events() { return *events_; }
   [[nodiscard]] Phases& phases() { return *phases_; }
   [[nodiscard]] SiteClient& sites() { return *sites_; }
-  [[nodiscard]] FastcgiClient& fastcgi() { return *fastcgi_; }
   [[nodiscard]] BlockPool& blocks() { return blocks_; }
   [[nodiscard]] FrontShared& shared() { return shared_; }
   [[nodiscard]] const std::shared_ptr<LoopGeneration>& generation() const { return current_; }
+  [[nodiscard]] const config::Server& default_server(const Listener& listener) const;
+  // Whose opener makes spool files for this request.
+  [[nodiscard]] uint32_t spool_site(const Exchange& ex) const;
+  // The name nginx's log line would give a temporary file in `directory`.
+  enum class SpoolName : uint8_t { kBody, kResponse };
+  [[nodiscard]] std::string spool_name(const std::string& directory, SpoolName kind);
+  // Sends the request to ex.target; refusals come through `listener`.
+  [[nodiscard]] std::unique_ptr<AppStream> start_app(const Exchange& ex, const AppRequest& request,
+                                                     AppListener* listener);
+  // Calls go_on() in the next iteration, if the connection still exists.
+  void continue_soon(Connection& connection);
   [[nodiscard]] Turn* take_turn();
   void give_turn(Turn* turn);
   // The connection is closed: puts it away at the end of this iteration.
@@ -110,7 +119,6 @@ class ServerLoop : public Output {
   std::unique_ptr<loop::EventLoop> events_;
   std::unique_ptr<SiteClient> sites_;
   std::unique_ptr<FileCache> files_;
-  std::unique_ptr<FastcgiClient> fastcgi_;
   std::unique_ptr<PathLogs> path_logs_;
   std::unique_ptr<Phases> phases_;
   BlockPool blocks_;
@@ -119,7 +127,7 @@ class ServerLoop : public Output {
   std::unordered_map<std::string, std::shared_ptr<Listener>> listeners_;  // by text
   std::unique_ptr<FastcgiService> pools_;
   std::vector<std::unique_ptr<Connection>> connections_;  // all that were ever needed at once
-  std::vector<Connection*> free_connections_, retired_;
+  std::vector<Connection*> free_connections_;
   std::vector<std::unique_ptr<Turn>> turns_;
   std::vector<Turn*> free_turns_;
   Connection* idle_first_ = nullptr;

@@ -1,5 +1,6 @@
 #include "sys/stream_io.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -82,6 +83,18 @@ SocketAddress own_address(FdRef socket) {
     out.size = 0;
   }
   return out;
+}
+
+std::string print_ip(const SocketAddress& address) {
+  char text[INET6_ADDRSTRLEN] = {};
+  const void* from = nullptr;
+  if (address.storage.ss_family == AF_INET) {
+    from = &reinterpret_cast<const sockaddr_in&>(address.storage).sin_addr;
+  } else if (address.storage.ss_family == AF_INET6) {
+    from = &reinterpret_cast<const sockaddr_in6&>(address.storage).sin6_addr;
+  }
+  if (from == nullptr) return {};
+  return ::inet_ntop(address.storage.ss_family, from, text, sizeof text) != nullptr ? text : "";
 }
 
 void set_no_delay(FdRef socket, bool on) {

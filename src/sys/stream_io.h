@@ -51,6 +51,8 @@ struct Accepted {
 };
 Accepted accept_connection(FdRef listener);
 SocketAddress own_address(FdRef socket);
+// "127.0.0.1", "::1"; "" for other families.
+std::string print_ip(const SocketAddress& address);
 
 // Options of a connection; a failure is harmless to the bytes and therefore not reported.
 void set_no_delay(FdRef socket, bool on);

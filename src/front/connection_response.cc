@@ -1,0 +1,244 @@
+// The second half of a connection's work: answers on their way out.
+//
+// Runs in: front.  Input: bodies from files and applications, passed on unread.  Threads: one loop.
+#include <sys/socket.h>
+
+#include "front/connection.h"
+#include "front/server_loop.h"
+
+namespace bulkhead::front {
+
+using config::LogLevel;
+
+void Connection::respond() {
+  Turn& turn = *turn_;
+  Exchange& ex = turn.ex;
+  if (turn.client_gone) {
+    end_connection();
+    drive();
+    return;
+  }
+  discard_body();
+  const config::LocConf& conf = ex.conf();
+  BodySource* source = nullptr;
+  if (ex.response.body == BodyKind::kPieces) {
+    turn.pieces.start(ex.response);
+    source = &turn.pieces;
+  } else if (ex.response.body == BodyKind::kApp && !ex.response.header_only) {
+    const config::FastcgiConf& app = conf.fastcgi;
+    AppBody::Limits limits;
+    limits.buffering = app.buffering && ex.accel_buffering;
+    limits.hold_bytes = app.buffers_size;
+    limits.memory_max = app.buffers_count * app.buffers_size;
+    limits.file_max = app.max_temp_file_size;
+    limits.length = ex.response.content_length;
+    turn.app_body.start(turn.app.stream(), limits);
+    source = &turn.app_body;
+  }
+  // A head alone needs nothing more from the application.
+  if (source != &turn.app_body) turn.app.stop();
+  turn.writer.start(ex, source, conf.sendfile_max_chunk);
+  set_state(State::kResponding);
+  drive();
+}
+
+void Connection::close_without_response() {
+  end_connection();
+  drive();
+}
+
+// A body nobody asked for is read and thrown away, so that the next request can be found.
+void Connection::discard_body() {
+  Turn& turn = *turn_;
+  if (turn.body.complete() || turn.body.failed()) {
+    if (turn.body.failed()) turn.ex.keepalive = false;
+    return;
+  }
+  if (turn.body.mode() == BodyReader::Mode::kIdle) send_continue();
+  turn.body.begin(BodyReader::Mode::kDiscard, 0, 0);
+  if (turn.body.pump(socket_) == BodyReader::Step::kFailed) turn.ex.keepalive = false;
+}
+
+Connection::Next Connection::step_waiting_app() {
+  Turn& turn = *turn_;
+  if (!turn.app.running()) return Next::kWait;
+  if (turn.body.mode() == BodyReader::Mode::kStream && !turn.body.complete()) {
+    for (;;) {
+      BodyReader::Step step = turn.body.pump(socket_);
+      if (step == BodyReader::Step::kFailed) return body_failed();
+      bool window_empty = turn.app.feed_body();
+      if (step == BodyReader::Step::kDone) break;
+      if (step == BodyReader::Step::kFull && window_empty) continue;
+      if (step == BodyReader::Step::kWait) {
+        deadline_.set(loop_.events(), turn.ex.conf().client_body_timeout);
+      } else {
+        deadline_.clear();
+      }
+      return Next::kWait;
+    }
+    deadline_.clear();
+  } else if (!turn.app.body_sent()) {
+    turn.app.feed_body();
+    if (turn.body.failed()) return body_failed();
+  }
+  client_left();
+  return Next::kWait;
+}
+
+// Ends the request when its client went away while the application was at work.
+bool Connection::client_left() {
+  Turn& turn = *turn_;
+  if (!socket_.peer_closed || !turn.app.running()) return false;
+  if (turn.ex.conf().fastcgi.ignore_client_abort || !turn.body.complete()) return false;
+  const char* doing = " while reading response header from upstream";
+  if (turn.ex.response.head_sent) doing = " while reading upstream";
+  if (!turn.app.body_sent()) doing = " while sending request to upstream";
+  std::string text =
+      "epoll_wait() reported that client prematurely closed connection, so upstream connection is "
+      "closed too";
+  if (int error = sys::pending_error(socket_.fd); error != 0) {
+    text = Error{std::move(text), error}.describe();
+  }
+  log(LogLevel::kInfo, text + doing, 0);
+  turn.app.stop();
+  turn.ex.keepalive = false;
+  if (turn.ex.bytes_sent == 0) turn.ex.response.status = 499;
+  end_connection();
+  return true;
+}
+
+void Connection::app_broke_response() {
+  if (turn_ == nullptr) return;
+  turn_->app_body.detach();
+  turn_->ex.keepalive = false;
+  drive();
+}
+
+Connection::Next Connection::step_responding() {
+  Turn& turn = *turn_;
+  using Outcome = ResponseWriter::Outcome;
+  Outcome outcome = turn.writer.pump(socket_, loop_.events().now());
+  const config::LocConf& conf = turn.ex.conf();
+  paused_ = outcome == Outcome::kPaused;
+  switch (outcome) {
+    case Outcome::kDone:
+      return response_done();
+    case Outcome::kBlocked:
+      deadline_.set(loop_.events(), conf.send_timeout);
+      turn.app_body.absorb();
+      if (turn.app_body.wants_spool()) ask_for_response_spool();
+      if (int error = turn.app_body.take_spool_error(); error != 0) {
+        log(LogLevel::kCrit, Error{"pwrite() of an upstream response failed", error}.describe(), 0);
+      }
+      if (turn.app_body.drained()) {
+        turn.app_body.detach();
+        turn.app.finish();
+      }
+      if (turn.app.running()) client_left();
+      return Next::kWait;
+    case Outcome::kStarved:
+      deadline_.clear();
+      client_left();
+      return Next::kWait;
+    case Outcome::kYield:
+      deadline_.clear();
+      loop_.continue_soon(*this);
+      return Next::kWait;
+    case Outcome::kPaused:
+      deadline_.set(loop_.events(), turn.writer.pause());
+      return Next::kWait;
+    case Outcome::kBroken:
+      note_app_body_verdict();
+      if (turn.ex.response.body != BodyKind::kApp) {
+        log(LogLevel::kAlert, "sendfile() reported that a file was truncated while sending response "
+            "to client", 0);
+      }
+      end_connection();
+      return Next::kWait;
+    case Outcome::kFailed:
+      log(LogLevel::kInfo,
+          Error{std::string(turn.writer.call()) + "() failed", turn.writer.error()}.describe() +
+              (turn.app.running() ? " while sending to client"
+                                  : " while sending response to client"),
+          0);
+      turn.app.stop();
+      if (turn.ex.bytes_sent == 0) turn.ex.response.status = 499;
+      end_connection();
+      return Next::kWait;
+  }
+  return Next::kWait;
+}
+
+void Connection::note_app_body_verdict() {
+  Turn& turn = *turn_;
+  if (turn.ex.response.body != BodyKind::kApp) return;
+  switch (turn.app_body.verdict()) {
+    case AppBody::Verdict::kFine:
+      break;
+    case AppBody::Verdict::kTooLong:
+      log(LogLevel::kWarn,
+          "upstream sent more data than specified in \"Content-Length\" header while reading "
+          "upstream",
+          0);
+      break;
+    case AppBody::Verdict::kTooShort:
+      log(LogLevel::kError, "upstream prematurely closed connection while reading upstream", 0);
+      break;
+  }
+}
+
+void Connection::ask_for_response_spool() {
+  Turn& turn = *turn_;
+  if (turn.spool_asked) return;
+  turn.spool_asked = true;
+  const std::string& configured = turn.ex.conf().fastcgi.temp_path;
+  bool fallback = turn.spool_tries > 0 || configured.empty();
+  turn.spool = loop_.sites().spool(
+      loop_.spool_site(turn.ex), fallback ? "/tmp" : configured, [this](FileResult&& result) {
+        Turn& turn = *turn_;
+        turn.spool_asked = false;
+        if (result.error != 0 && ++turn.spool_tries < 2) {
+          ask_for_response_spool();
+          return;
+        }
+        if (result.error == 0) {
+          log(LogLevel::kWarn,
+              "an upstream response is buffered to a temporary file " +
+                  loop_.spool_name(turn.ex.conf().fastcgi.temp_path, ServerLoop::SpoolName::kResponse) +
+                  " while reading upstream",
+              0);
+        }
+        turn.app_body.give_spool(std::move(result.fd));
+        drive();
+      });
+}
+
+Connection::Next Connection::response_done() {
+  Turn& turn = *turn_;
+  deadline_.clear();
+  turn.ex.completed = true;
+  note_app_body_verdict();
+  turn.app.finish();
+  turn.writer.reset();
+  finish_turn();
+  const config::LocConf& conf = turn.ex.conf();
+  if (!turn.ex.keepalive || loop_.quitting()) {
+    linger_or_close();
+    return Next::kGoOn;
+  }
+  if (conf.tcp_nodelay && !socket_.no_delay && !socket_.is_unix) {
+    sys::set_no_delay(socket_.fd, true);
+    socket_.no_delay = true;
+  }
+  if (!turn.body.complete()) {
+    linger_until_ = loop_.events().now() + conf.lingering_time;
+    set_state(State::kDraining);
+    return Next::kGoOn;
+  }
+  deadline_.set(loop_.events(), conf.keepalive_timeout);
+  release_turn();
+  become_idle();
+  return Next::kGoOn;
+}
+
+}  // namespace bulkhead::front

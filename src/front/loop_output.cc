@@ -1,0 +1,41 @@
+// What phases ask of a loop: to answer, to pass on, to log.
+//
+// Runs in: front.  Input: decisions and finished lines.  Threads: the loop's own.
+#include "front/server_loop.h"
+
+namespace bulkhead::front {
+namespace {
+
+Turn& turn_of(Exchange& ex) { return *static_cast<Turn*>(ex.owner); }
+LogBook& logs_of(const Exchange& ex) { return static_cast<Turn*>(ex.owner)->generation->logs; }
+
+}  // namespace
+
+void ServerLoop::respond(Exchange& ex) { turn_of(ex).connection->respond(); }
+void ServerLoop::pass_to_app(Exchange& ex) { turn_of(ex).connection->pass_to_app(); }
+void ServerLoop::drop_app(Exchange& ex) { turn_of(ex).app.stop(); }
+void ServerLoop::close(Exchange& ex) { turn_of(ex).connection->close_without_response(); }
+
+void ServerLoop::write_error_log(const Exchange& ex, const config::List<config::ErrorLog>& logs,
+                                 config::LogLevel level, std::string_view line) {
+  logs_of(ex).error(logs, level, line);
+}
+
+void ServerLoop::write_app_log(const Exchange& ex, const config::List<config::ErrorLog>& logs,
+                               config::LogLevel level, std::string_view line) {
+  uint64_t dropped = logs_of(ex).flood_limited_error(logs, level, line);
+  if (dropped == 0) return;
+  log_main(config::LogLevel::kWarn, std::to_string(dropped) +
+                                        " lines of applications were not logged: too many at once");
+}
+
+void ServerLoop::write_access_log(const Exchange& ex, const config::AccessLog& log, uint32_t site,
+                                  std::string_view path, std::string_view line) {
+  if (log.file == config::kNone) {
+    path_logs_->write(site, path, line);
+  } else {
+    logs_of(ex).access(log, line);
+  }
+}
+
+}  // namespace bulkhead::front
