@@ -88,7 +88,7 @@ int main(int argc, char** argv) {
   unsigned count = 0;
   unsigned idle_seconds = kIdleSecondsDefault;
   bool valid = argc >= 2 && argc <= 3 && parse_number(argv[1], kLoopsMax, &count) && count > 0 &&
-               (argc < 3 || parse_number(argv[2], 86'400, &idle_seconds));
+               (argc < 3 || parse_number(argv[2], 86'400, &idle_seconds)) && idle_seconds > 0;
   if (!valid) {
     std::fprintf(stderr, "bulkhead-files is started by bulkhead's master process\n");
     return 64;
