@@ -81,7 +81,7 @@ const FpmRow<P> kPoolRows[] = {
     {"clear_env", kBoolean, &P::clear_env, "Whether workers start with an empty environment."},
     {"security.limit_extensions", kWords, &P::limit_extensions, "Endings of files that may run as PHP."},
     {"apparmor_hat", kString, &P::apparmor_hat, "AppArmor hat of the workers."},
-    {"sandbox", kString, &P::sandbox, "Whether the pool is shut into its sandbox: on or off.", FpmOwner::kBulkhead},
+    {"sandbox", kSwitch, &P::sandbox, "Whether the pool is shut into its sandbox: on or off.", FpmOwner::kBulkhead},
     {"limit.memory", kString, &P::limit_memory, "Memory of the site, as 512M.", FpmOwner::kBulkhead},
     {"limit.cpu", kString, &P::limit_cpu, "Processor share of the site, as 50%.", FpmOwner::kBulkhead},
     {"limit.tasks", kString, &P::limit_tasks, "Processes and threads of the site.", FpmOwner::kBulkhead},
@@ -223,6 +223,12 @@ std::optional<std::string_view> fpm_store(const FpmRow<T>& row, const std::strin
       auto b = fpm_boolean(value);
       if (!b) return "invalid boolean value";
       into->*std::get<bool T::*>(row.field) = *b;
+      return std::nullopt;
+    }
+    case kSwitch: {
+      auto b = fpm_boolean(value);
+      if (!b) return "must be on or off";
+      into->*std::get<std::string T::*>(row.field) = *b ? "on" : "off";
       return std::nullopt;
     }
     case kLogLevel:

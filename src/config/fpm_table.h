@@ -14,7 +14,8 @@
 
 namespace bulkhead::config {
 
-// How a value is read.  kSeconds takes s, m, h, d; kStored keeps text.
+// How a value is read.  kSeconds takes s, m, h, d; kSwitch stores "on" or
+// "off" as text.
 enum class FpmForm {
   kInteger,
   kSeconds,
@@ -24,7 +25,8 @@ enum class FpmForm {
   kFacility,
   kCoreLimit,
   kPm,
-  kWords
+  kWords,
+  kSwitch,
 };
 enum class FpmOwner { kPhpFpm, kBulkhead };
 
