@@ -1,0 +1,48 @@
+#include "sys/stream_connect.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "sys/stream_io.h"
+
+namespace bulkhead::sys {
+
+Connecting connect_stream(std::string_view sockaddr) {
+  Connecting out;
+  sockaddr_storage address{};
+  if (sockaddr.size() > sizeof address || sockaddr.size() < sizeof(sa_family_t)) {
+    out.error = EINVAL;
+    return out;
+  }
+  std::memcpy(&address, sockaddr.data(), sockaddr.size());
+  Fd fd(::socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!fd.valid()) {
+    out.error = errno;
+    out.step = Connecting::Step::kSocket;
+    return out;
+  }
+  if (address.ss_family != AF_UNIX) {
+    const int on = 1;
+    (void)::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  }
+  int result = 0;
+  do {
+    result = ::connect(fd.get(), reinterpret_cast<const struct sockaddr*>(&address),
+                       static_cast<socklen_t>(sockaddr.size()));
+  } while (result != 0 && errno == EINTR);
+  if (result != 0 && errno != EINPROGRESS) {
+    out.error = errno;
+    return out;
+  }
+  out.in_progress = result != 0;
+  out.fd = std::move(fd);
+  return out;
+}
+
+bool is_quiet(FdRef socket) { return look_ahead(socket).must_wait(); }
+
+}  // namespace bulkhead::sys
