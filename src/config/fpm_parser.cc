@@ -263,14 +263,18 @@ bool FpmParser::define(const std::string& name, const std::string& key, std::str
 }
 
 void FpmParser::finish() {
-  auto is_user = [](const PhpDefine& d) {
-    return d.kind == PhpDefine::Kind::kValue || d.kind == PhpDefine::Kind::kFlag;
-  };
   for (PoolConfig& p : config_->pools) {
     std::reverse(p.env_written.begin(), p.env_written.end());
-    std::reverse(p.php_values.begin(), p.php_values.end());
-    std::stable_partition(p.php_values.begin(), p.php_values.end(), is_user);
     std::reverse(p.access_suppress_paths.begin(), p.access_suppress_paths.end());
+    std::vector<PhpDefine> written = std::move(p.php_values);
+    p.php_values.clear();
+    for (bool admin : {false, true}) {
+      for (size_t i = written.size(); i-- > 0;) {
+        bool is_admin = written[i].kind == PhpDefine::Kind::kAdminValue ||
+                        written[i].kind == PhpDefine::Kind::kAdminFlag;
+        if (is_admin == admin) p.php_values.push_back(std::move(written[i]));
+      }
+    }
   }
 }
 

@@ -5,9 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <chrono>
-#include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 
@@ -392,13 +391,13 @@ TEST_F(PoolConfigTest, LoadsTenThousandPoolsInASecond) {
               "pm.max_children = 5\nphp_admin_value[open_basedir] = /srv/" +
               n + "\n");
   }
-  auto start = std::chrono::steady_clock::now();
+  std::clock_t start = std::clock();
   auto loaded = load_fpm_pools({directory_ + "/pool.d/*.conf"}, options_);
-  std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+  double seconds = static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
   ASSERT_TRUE(loaded) << loaded.error()[0].text;
   EXPECT_EQ(loaded->pools.size(), 10'000u);
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-  EXPECT_LT(took.count(), 1.0);
+  EXPECT_LT(seconds, 1.0);
 #endif
 }
 
