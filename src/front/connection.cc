@@ -45,9 +45,7 @@ void describe_address(const sys::SocketAddress& from, std::string* text, uint16_
 
 Connection::Connection(ServerLoop& loop) : loop_(loop), deadline_([this] { on_deadline(); }) {}
 
-Connection::~Connection() {
-  shut();
-}
+Connection::~Connection() { shut(); }
 
 void Connection::shut() {
   deadline_.cancel();
@@ -243,7 +241,8 @@ void Connection::abandon(LogLevel level, std::string_view text, int errno_value)
   loop_.phases().reject(turn_->ex, errno_value == ETIMEDOUT ? 408 : 400, reason, level);
 }
 
-// ---- the end of a request and of a connection ----------------------------------------------------
+// ---- the end of a request and of a connection
+// ----------------------------------------------------
 
 void Connection::finish_turn() {
   if (turn_ == nullptr || turn_->finished) return;

@@ -182,11 +182,12 @@ void Connection::ask_for_body_spool() {
   turn.spool_asked = true;
   const std::string& configured = turn.ex.conf().client_body_temp_path;
   bool fallback = turn.spool_tries > 0 || configured.empty();
-  turn.spool = loop_.sites().spool(loop_.spool_site(turn.ex), fallback ? kSpoolFallback : configured,
-                                   [this](FileResult&& result) {
-                                     turn_->spool_asked = false;
-                                     give_body_spool(std::move(result));
-                                   });
+  turn.spool =
+      loop_.sites().spool(loop_.spool_site(turn.ex), fallback ? kSpoolFallback : configured,
+                          [this](FileResult&& result) {
+                            turn_->spool_asked = false;
+                            give_body_spool(std::move(result));
+                          });
 }
 
 void Connection::give_body_spool(FileResult&& result) {
@@ -214,8 +215,8 @@ void Connection::launch_app() {
   set_state(State::kWaitingApp);
   bool streams = turn.body.mode() == BodyReader::Mode::kStream;
   if (!ex.params_ready) {
-    ex.body_length = static_cast<int64_t>(streams ? turn.parser.content_length()
-                                                  : turn.body.received());
+    ex.body_length =
+        static_cast<int64_t>(streams ? turn.parser.content_length() : turn.body.received());
     if (!streams && turn.body.mode() == BodyReader::Mode::kCollect && turn.body.in_memory()) {
       ex.body_in_memory_known = true;
       ex.request_body = turn.body.memory();

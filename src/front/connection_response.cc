@@ -3,12 +3,31 @@
 // Runs in: front.  Input: bodies from files and applications, passed on unread.  Threads: one loop.
 #include <sys/socket.h>
 
+#include "config/nginx_values.h"
 #include "front/connection.h"
 #include "front/server_loop.h"
+#include "front/variables.h"
 
 namespace bulkhead::front {
 
 using config::LogLevel;
+
+namespace {
+
+// limit_rate and sendfile_max_chunk as they apply to this response.
+ResponseWriter::Pace pace_of(Exchange& ex) {
+  const config::LocConf& conf = ex.conf();
+  auto size_of = [&ex](const std::optional<config::Template>& text) -> uint64_t {
+    return text ? config::parse_size(evaluate(ex, *text)).value_or(0) : 0;
+  };
+  ResponseWriter::Pace pace;
+  pace.bytes_per_turn = conf.sendfile_max_chunk;
+  pace.rate = ex.limit_rate ? *ex.limit_rate : size_of(conf.limit_rate);
+  if (pace.rate != 0) pace.rate_after = size_of(conf.limit_rate_after);
+  return pace;
+}
+
+}  // namespace
 
 void Connection::respond() {
   Turn& turn = *turn_;
@@ -37,7 +56,7 @@ void Connection::respond() {
   }
   // A head alone needs nothing more from the application.
   if (source != &turn.app_body) turn.app.stop();
-  turn.writer.start(ex, source, conf.sendfile_max_chunk);
+  turn.writer.start(ex, source, pace_of(ex));
   set_state(State::kResponding);
   drive();
 }
@@ -150,8 +169,10 @@ Connection::Next Connection::step_responding() {
     case Outcome::kBroken:
       note_app_body_verdict();
       if (turn.ex.response.body != BodyKind::kApp) {
-        log(LogLevel::kAlert, "sendfile() reported that a file was truncated while sending response "
-            "to client", 0);
+        log(LogLevel::kAlert,
+            "sendfile() reported that a file was truncated while sending response "
+            "to client",
+            0);
       }
       end_connection();
       return Next::kWait;
@@ -193,24 +214,25 @@ void Connection::ask_for_response_spool() {
   turn.spool_asked = true;
   const std::string& configured = turn.ex.conf().fastcgi.temp_path;
   bool fallback = turn.spool_tries > 0 || configured.empty();
-  turn.spool = loop_.sites().spool(
-      loop_.spool_site(turn.ex), fallback ? "/tmp" : configured, [this](FileResult&& result) {
-        Turn& turn = *turn_;
-        turn.spool_asked = false;
-        if (result.error != 0 && ++turn.spool_tries < 2) {
-          ask_for_response_spool();
-          return;
-        }
-        if (result.error == 0) {
-          log(LogLevel::kWarn,
-              "an upstream response is buffered to a temporary file " +
-                  loop_.spool_name(turn.ex.conf().fastcgi.temp_path, ServerLoop::SpoolName::kResponse) +
-                  " while reading upstream",
-              0);
-        }
-        turn.app_body.give_spool(std::move(result.fd));
-        drive();
-      });
+  turn.spool = loop_.sites().spool(loop_.spool_site(turn.ex), fallback ? "/tmp" : configured,
+                                   [this](FileResult&& result) {
+                                     Turn& turn = *turn_;
+                                     turn.spool_asked = false;
+                                     if (result.error != 0 && ++turn.spool_tries < 2) {
+                                       ask_for_response_spool();
+                                       return;
+                                     }
+                                     if (result.error == 0) {
+                                       log(LogLevel::kWarn,
+                                           "an upstream response is buffered to a temporary file " +
+                                               loop_.spool_name(turn.ex.conf().fastcgi.temp_path,
+                                                                ServerLoop::SpoolName::kResponse) +
+                                               " while reading upstream",
+                                           0);
+                                     }
+                                     turn.app_body.give_spool(std::move(result.fd));
+                                     drive();
+                                   });
 }
 
 Connection::Next Connection::response_done() {

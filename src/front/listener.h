@@ -34,9 +34,9 @@ struct Listener : public loop::IoHandler {
   void rest();
   void on_ready(uint32_t events) override;
 
-  std::string text;                  // "0.0.0.0:80", as configured
-  uint32_t index = config::kNone;    // into the current Model::listens; kNone: no longer configured
-  uint32_t site = 0;                 // a pool's FastCGI socket: whose
+  std::string text;                // "0.0.0.0:80", as configured
+  uint32_t index = config::kNone;  // into the current Model::listens; kNone: no longer configured
+  uint32_t site = 0;               // a pool's FastCGI socket: whose
   bool multi_accept = false;
   [[nodiscard]] const std::shared_ptr<sys::Fd>& socket() const { return socket_; }
 

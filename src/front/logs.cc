@@ -13,9 +13,9 @@ namespace {
 
 constexpr std::string_view kSyslogPrefix = "syslog:";
 constexpr std::array<std::string_view, 24> kFacilities = {
-    "kern",   "user",   "mail",   "daemon", "auth",   "intern", "lpr",    "news",
-    "uucp",   "clock",  "authpriv", "ftp",  "ntp",    "audit",  "alert",  "cron",
-    "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7"};
+    "kern",   "user",   "mail",     "daemon", "auth",   "intern", "lpr",    "news",
+    "uucp",   "clock",  "authpriv", "ftp",    "ntp",    "audit",  "alert",  "cron",
+    "local0", "local1", "local2",   "local3", "local4", "local5", "local6", "local7"};
 constexpr std::array<std::string_view, 8> kSeverities = {"emerg", "alert",  "crit", "error",
                                                          "warn",  "notice", "info", "debug"};
 
@@ -62,9 +62,9 @@ std::string syslog_datagram(const SyslogTarget& target, int severity, int64_t wa
   tm when{};
   ::localtime_r(&seconds, &when);
   char stamp[48];
-  int size = ::snprintf(stamp, sizeof stamp, "<%d>%s %2d %02d:%02d:%02d ",
-                        target.facility * 8 + severity, kMonths[when.tm_mon % 12], when.tm_mday,
-                        when.tm_hour, when.tm_min, when.tm_sec);
+  int size =
+      ::snprintf(stamp, sizeof stamp, "<%d>%s %2d %02d:%02d:%02d ", target.facility * 8 + severity,
+                 kMonths[when.tm_mon % 12], when.tm_mday, when.tm_hour, when.tm_min, when.tm_sec);
   std::string out(stamp, static_cast<size_t>(std::clamp(size, 0, 47)));
   if (!target.no_hostname) out.append(hostname).append(" ");
   out.append(target.tag).append(": ");

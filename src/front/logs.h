@@ -1,8 +1,9 @@
 // Access and error logs: finished lines to the descriptors master opened.
 //
 // Runs in: front.  Input: lines already formatted and escaped (they quote hostile bytes).
-// Threads: a LogBook belongs to one loop; the LogSet behind it is shared by all loops and immutable.
-// Front opens no path: a log is an index into Model::log_files, and the descriptor came from master.
+// Threads: a LogBook belongs to one loop; the LogSet behind it is shared by all loops and
+// immutable. Front opens no path: a log is an index into Model::log_files, and the descriptor came
+// from master.
 #pragma once
 
 #include <cstdint>

@@ -7,7 +7,7 @@
 
 namespace bulkhead::front {
 
-void ResponseWriter::start(Exchange& ex, BodySource* source, uint64_t bytes_per_turn) {
+void ResponseWriter::start(Exchange& ex, BodySource* source, const Pace& pace) {
   ex_ = &ex;
   source_ = ex.response.header_only ? nullptr : source;
   head_sent_ = framing_sent_ = 0;
@@ -18,13 +18,13 @@ void ResponseWriter::start(Exchange& ex, BodySource* source, uint64_t bytes_per_
   chunk_open_ = false;
   ended_ = source_ == nullptr;
   if (ended_ && chunked_) append_end();
-  bytes_per_turn_ = bytes_per_turn == 0 ? UINT64_MAX : bytes_per_turn;
+  pace_ = pace;
   rate_started_ = {};
   error_ = 0;
 }
 
 ResponseWriter::Outcome ResponseWriter::pump(ClientSocket& socket, loop::Clock::time_point now) {
-  turn_left_ = bytes_per_turn_;
+  turn_left_ = pace_.bytes_per_turn == 0 ? UINT64_MAX : pace_.bytes_per_turn;
   for (;;) {
     if (ended_ && framing_left() == 0) return Outcome::kDone;
     if (!socket.writable) return Outcome::kBlocked;
@@ -32,8 +32,8 @@ ResponseWriter::Outcome ResponseWriter::pump(ClientSocket& socket, loop::Clock::
     Outcome outcome{};
     if (!ended_ && !compose(run, outcome)) return outcome;
     if (run.size > 0 && !within_rate(run, now)) return Outcome::kPaused;
-    Sent sent = run.kind == BodyRun::Kind::kFile ? send_file(socket, run)
-                                                 : send_memory(socket, run);
+    Sent sent =
+        run.kind == BodyRun::Kind::kFile ? send_file(socket, run) : send_memory(socket, run);
     if (sent == Sent::kFailed) return Outcome::kFailed;
     if (sent == Sent::kTruncated) return Outcome::kBroken;
     if (sent == Sent::kBlocked) {
@@ -110,14 +110,14 @@ void ResponseWriter::append_end() {
 }
 
 bool ResponseWriter::within_rate(BodyRun& run, loop::Clock::time_point now) {
-  uint64_t rate = ex_->limit_rate.value_or(0);
+  uint64_t rate = pace_.rate;
   if (rate == 0) return true;
   if (rate_started_ == loop::Clock::time_point{}) rate_started_ = now;
   auto elapsed = std::chrono::duration_cast<std::chrono::seconds>(now - rate_started_).count();
   uint64_t seconds = static_cast<uint64_t>(elapsed) + 1;
   uint64_t allowed = 0;
   if (__builtin_mul_overflow(rate, seconds, &allowed)) return true;
-  if (__builtin_add_overflow(allowed, ex_->limit_rate_after, &allowed)) return true;
+  if (__builtin_add_overflow(allowed, pace_.rate_after, &allowed)) return true;
   if (ex_->body_bytes_sent >= allowed) {
     uint64_t over = ex_->body_bytes_sent - allowed;
     uint64_t wait_ms = over > UINT64_MAX / 1000 ? 60'000 : over * 1000 / rate + 1;

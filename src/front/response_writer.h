@@ -29,7 +29,12 @@ class ResponseWriter {
 
   // Begins ex.head and ex.response's body, which comes from `source` (null: there is none).
   // ex and source live until kDone or reset().
-  void start(Exchange& ex, BodySource* source, uint64_t bytes_per_turn);
+  // `rate`: bytes per second after the first `rate_after`, 0: as fast as the client takes them.
+  struct Pace {
+    uint64_t bytes_per_turn = 0;  // 0: no limit
+    uint64_t rate = 0, rate_after = 0;
+  };
+  void start(Exchange& ex, BodySource* source, const Pace& pace);
   // Sends what can be sent and counts it in the exchange.
   Outcome pump(ClientSocket& socket, loop::Clock::time_point now);
   void reset() { ex_ = nullptr; }
@@ -60,12 +65,13 @@ class ResponseWriter {
   Exchange* ex_ = nullptr;
   BodySource* source_ = nullptr;
   size_t head_sent_ = 0;
-  std::string framing_;      // chunk headers and ends that precede the next body bytes
+  std::string framing_;  // chunk headers and ends that precede the next body bytes
   size_t framing_sent_ = 0;
   std::string suffix_;       // what follows the body bytes of this run, when they are the last
   uint64_t chunk_left_ = 0;  // body bytes of the announced chunk that were not sent
   bool chunked_ = false, chunk_open_ = false, ended_ = false;
-  uint64_t turn_left_ = 0, bytes_per_turn_ = 0;
+  Pace pace_;
+  uint64_t turn_left_ = 0;
   loop::Clock::time_point rate_started_{};
   loop::Millis pause_{0};
   int error_ = 0;

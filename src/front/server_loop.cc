@@ -13,13 +13,14 @@ namespace {
 constexpr size_t kReuseBatch = 32;
 
 std::string_view level_name(LogLevel level) {
-  static constexpr std::string_view kNames[] = {"",      "emerg",  "alert", "crit", "error",
-                                                "warn",  "notice", "info",  "debug"};
+  static constexpr std::string_view kNames[] = {"",     "emerg",  "alert", "crit", "error",
+                                                "warn", "notice", "info",  "debug"};
   return kNames[static_cast<size_t>(level) % std::size(kNames)];
 }
 
 bool is_same_socket(const sys::Fd& a, const sys::Fd& b) {
-  struct stat of_a {}, of_b {};
+  struct stat of_a {
+  }, of_b{};
   return ::fstat(a.get(), &of_a) == 0 && ::fstat(b.get(), &of_b) == 0 &&
          of_a.st_ino == of_b.st_ino && of_a.st_dev == of_b.st_dev;
 }
@@ -55,7 +56,8 @@ ServerLoop::~ServerLoop() {
   if (sites_ != nullptr) events_->remove_poller(sites_.get());
 }
 
-// ---- generations ---------------------------------------------------------------------------------
+// ---- generations
+// ---------------------------------------------------------------------------------
 
 void ServerLoop::activate(std::shared_ptr<const Runtime> runtime,
                           std::shared_ptr<const LogSet> logs) {
@@ -113,7 +115,7 @@ bool ServerLoop::settled() const {
 void ServerLoop::check_settled() {
   if (!settled()) return;
   older_.clear();
-  if (hooks_.settled) hooks_.settled();
+  if (hooks_.settled && current_ != nullptr) hooks_.settled(current_->runtime->generation);
 }
 
 void ServerLoop::quit() {
@@ -129,7 +131,8 @@ void ServerLoop::quit() {
   check_settled();
 }
 
-// ---- connections -----------------------------------------------------------------------------------
+// ---- connections
+// -----------------------------------------------------------------------------------
 
 const config::Server& ServerLoop::default_server(const Listener& listener) const {
   const Plan& plan = *current_->runtime->plan;
@@ -230,7 +233,8 @@ void ServerLoop::give_turn(Turn* turn) {
   if (!older_.empty()) check_settled();
 }
 
-// ---- applications and spool files ----------------------------------------------------------------
+// ---- applications and spool files
+// ----------------------------------------------------------------
 
 uint32_t ServerLoop::spool_site(const Exchange& ex) const {
   if (ex.target.kind == AppTarget::Kind::kSite) return ex.target.site;
@@ -246,7 +250,8 @@ std::string ServerLoop::spool_name(const std::string& directory, SpoolName kind)
   return directory + "/" + name.substr(9, 1) + "/" + name.substr(7, 2) + "/" + name;
 }
 
-// ---- logs ------------------------------------------------------------------------------------------
+// ---- logs
+// ------------------------------------------------------------------------------------------
 
 std::string_view ServerLoop::error_log_time() {
   time_.update(events_->wall_seconds());

@@ -28,8 +28,6 @@
 
 namespace bulkhead::front {
 
-class FastcgiService;
-
 // What all loops share.  Threads: any.
 struct FrontShared {
   ServerCounters counters;
@@ -45,8 +43,8 @@ class ServerLoop : public Output {
   struct Hooks {
     std::function<void(uint32_t site)> wake;
     std::function<void(uint32_t site, std::string_view why)> refused;
-    // No request of an older generation than the active one is left; after quit(): none at all.
-    std::function<void()> settled;
+    // No request of an older generation than this one is left; after quit(): none at all.
+    std::function<void(uint64_t generation)> settled;
   };
   static Result<std::unique_ptr<ServerLoop>> create(FrontShared& shared, Hooks hooks);
   ~ServerLoop() override;
@@ -125,7 +123,6 @@ class ServerLoop : public Output {
   std::shared_ptr<LoopGeneration> current_;
   std::vector<std::weak_ptr<LoopGeneration>> older_;
   std::unordered_map<std::string, std::shared_ptr<Listener>> listeners_;  // by text
-  std::unique_ptr<FastcgiService> pools_;
   std::vector<std::unique_ptr<Connection>> connections_;  // all that were ever needed at once
   std::vector<Connection*> free_connections_;
   std::vector<std::unique_ptr<Turn>> turns_;

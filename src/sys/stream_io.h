@@ -1,7 +1,7 @@
 // Bytes in and out of stream sockets and files, each system call wrapped once.
 //
-// Runs in: front, pool.  Input: descriptors of clients and of sites' files; the bytes are not looked at.
-// Threads: any; nothing is kept between calls.
+// Runs in: front, pool.  Input: descriptors of clients and of sites' files; the bytes are not
+// looked at. Threads: any; nothing is kept between calls.
 #pragma once
 
 #include <sys/socket.h>

@@ -1,0 +1,31 @@
+// bulkhead-front: talks to clients and to sites; holds no authority.
+//
+// Runs in: front.  Input: descriptor 3, the channel to master.  Arguments count only for `ps`.
+#include <signal.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "front/control.h"
+#include "sys/process.h"
+#include "sys/signals.h"
+
+int main(int argc, char** argv) {
+  using namespace bulkhead;
+  sys::init_process_title(argc, argv);
+  sys::ignore_sigpipe();
+  // Before the loops start, so that their threads inherit it: what is sent to the whole process
+  // group (Ctrl-C) or to a worker's pid is master's business.
+  auto signals =
+      sys::SignalSource::create({SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH});
+  if (!signals) {
+    ::fprintf(stderr, "bulkhead-front: %s\n", signals.error().describe().c_str());
+    return 1;
+  }
+  ::tzset();
+  auto control = front::Control::create(sys::Fd(3));
+  if (!control) {
+    ::fprintf(stderr, "bulkhead-front: %s\n", control.error().describe().c_str());
+    return 1;
+  }
+  return (*control)->run();
+}
