@@ -18,23 +18,30 @@ using G = FpmGlobal;
 using P = PoolConfig;
 using enum FpmForm;
 
-// clang-format off
 const FpmRow<G> kGlobalRows[] = {
     {"pid", kString, &G::pid, "File that holds the master's process id."},
     {"error_log", kString, &G::error_log, "Where messages go: a file, or syslog."},
     {"syslog.ident", kString, &G::syslog_ident, "Name put before each syslog line."},
     {"syslog.facility", kFacility, &G::syslog_facility, "Kind of program that logs, for syslog."},
-    {"log_buffering", kBoolean, &G::log_buffering, "Whether workers' output is gathered into whole lines."},
+    {"log_buffering", kBoolean, &G::log_buffering,
+     "Whether workers' output is gathered into whole lines."},
     {"log_level", kLogLevel, &G::log_level, "Least serious message to log."},
     {"log_limit", kInteger, &G::log_limit, "Longest log line in bytes; longer ones are split."},
-    {"emergency_restart_interval", kSeconds, &G::emergency_restart_interval_s, "Time span in which crashes are counted."},
-    {"emergency_restart_threshold", kInteger, &G::emergency_restart_threshold, "Crashed workers that make a reload."},
-    {"process_control_timeout", kSeconds, &G::process_control_timeout_s, "How long workers may take to follow a signal."},
-    {"process.max", kInteger, &G::process_max, "Most workers of all pools together; 0 is no limit."},
-    {"process.priority", kInteger, &G::process_priority, "Nice value of the master, -19 to 20."},
+    {"emergency_restart_interval", kSeconds, &G::emergency_restart_interval_s,
+     "Time span in which crashes are counted.", FpmOwner::kPhpFpm, FpmForce::kLater},
+    {"emergency_restart_threshold", kInteger, &G::emergency_restart_threshold,
+     "Crashed workers that make a reload.", FpmOwner::kPhpFpm, FpmForce::kLater},
+    {"process_control_timeout", kSeconds, &G::process_control_timeout_s,
+     "How long workers may take to follow a signal."},
+    {"process.max", kInteger, &G::process_max, "Most workers of all pools together; 0 is no limit.",
+     FpmOwner::kPhpFpm, FpmForce::kLater},
+    {"process.priority", kInteger, &G::process_priority, "Nice value of the master, -19 to 20.",
+     FpmOwner::kPhpFpm, FpmForce::kLater},
     {"daemonize", kBoolean, &G::daemonize, "Whether to go to the background."},
-    {"rlimit_files", kInteger, &G::rlimit_files, "Open files the master may have."},
-    {"rlimit_core", kCoreLimit, &G::rlimit_core, "Core file size of the master, or unlimited."},
+    {"rlimit_files", kInteger, &G::rlimit_files, "Open files the master may have.",
+     FpmOwner::kPhpFpm, FpmForce::kLater},
+    {"rlimit_core", kCoreLimit, &G::rlimit_core, "Core file size of the master, or unlimited.",
+     FpmOwner::kPhpFpm, FpmForce::kLater},
     {"events.mechanism", kString, &G::events_mechanism, "How events are waited for; epoll here."},
     {"systemd_interval", kSeconds, &G::systemd_interval_ms, "How often systemd is told the state."},
 };
@@ -45,51 +52,78 @@ const FpmRow<P> kPoolRows[] = {
     {"group", kString, &P::group, "Group the workers run as; the user's own by default."},
     {"listen", kString, &P::listen, "Address FastCGI requests arrive at."},
     {"listen.backlog", kInteger, &P::listen_backlog, "Connections the kernel may hold waiting."},
-    {"listen.acl_users", kString, &P::listen_acl_users, "Users that may connect, by ACL on the socket."},
-    {"listen.acl_groups", kString, &P::listen_acl_groups, "Groups that may connect, by ACL on the socket."},
+    {"listen.acl_users", kString, &P::listen_acl_users,
+     "Users that may connect, by ACL on the socket."},
+    {"listen.acl_groups", kString, &P::listen_acl_groups,
+     "Groups that may connect, by ACL on the socket."},
     {"listen.owner", kString, &P::listen_owner, "Owner of the socket."},
     {"listen.group", kString, &P::listen_group, "Group of the socket."},
     {"listen.mode", kString, &P::listen_mode, "Permissions of the socket, octal."},
-    {"listen.allowed_clients", kString, &P::listen_allowed_clients, "Addresses that may connect over TCP."},
-    {"process.priority", kInteger, &P::process_priority, "Nice value of the workers, -19 to 20."},
-    {"process.dumpable", kBoolean, &P::process_dumpable, "Whether workers may be traced and dump core."},
+    {"listen.allowed_clients", kString, &P::listen_allowed_clients,
+     "Addresses that may connect over TCP."},
+    {"process.priority", kInteger, &P::process_priority, "Nice value of the workers, -19 to 20.",
+     FpmOwner::kPhpFpm, FpmForce::kLater},
+    {"process.dumpable", kBoolean, &P::process_dumpable,
+     "Whether workers may be traced and dump core."},
     {"pm", kPm, &P::pm, "How workers are kept: static, dynamic or ondemand."},
-    {"pm.max_children", kInteger, &P::max_children, "Most workers at once; each serves one request at a time."},
+    {"pm.max_children", kInteger, &P::max_children,
+     "Most workers at once; each serves one request at a time."},
     {"pm.start_servers", kInteger, &P::start_servers, "Workers to start with (dynamic)."},
     {"pm.min_spare_servers", kInteger, &P::min_spare_servers, "Fewest idle workers (dynamic)."},
     {"pm.max_spare_servers", kInteger, &P::max_spare_servers, "Most idle workers (dynamic)."},
     {"pm.max_spawn_rate", kInteger, &P::max_spawn_rate, "Most workers to start at once (dynamic)."},
-    {"pm.process_idle_timeout", kSeconds, &P::process_idle_timeout_s, "Idle time after which a worker ends (ondemand)."},
-    {"pm.max_requests", kInteger, &P::max_requests, "Requests after which a worker is replaced; 0 is never."},
+    {"pm.process_idle_timeout", kSeconds, &P::process_idle_timeout_s,
+     "Idle time after which a worker ends (ondemand)."},
+    {"pm.max_requests", kInteger, &P::max_requests,
+     "Requests after which a worker is replaced; 0 is never."},
     {"pm.status_path", kString, &P::status_path, "Address of the status page."},
-    {"pm.status_listen", kString, &P::status_listen, "Another address that serves the status page only."},
+    {"pm.status_listen", kString, &P::status_listen,
+     "Another address that serves the status page only.", FpmOwner::kPhpFpm, FpmForce::kLater},
     {"ping.path", kString, &P::ping_path, "Address of the ping page."},
     {"ping.response", kString, &P::ping_response, "Text of the ping page."},
     {"access.log", kString, &P::access_log, "File that each request is logged to."},
     {"access.format", kString, &P::access_format, "Form of an access.log line."},
-    {"slowlog", kString, &P::slowlog, "File that slow requests are logged to."},
-    {"request_slowlog_timeout", kSeconds, &P::request_slowlog_timeout_s, "Time after which a request is slow; 0 is never."},
-    {"request_slowlog_trace_depth", kInteger, &P::request_slowlog_trace_depth, "Call frames in a slow log entry."},
-    {"request_terminate_timeout", kSeconds, &P::request_terminate_timeout_s, "Time after which a request's worker is killed; 0 is never."},
-    {"request_terminate_timeout_track_finished", kBoolean, &P::request_terminate_timeout_track_finished, "Whether that time goes on after fastcgi_finish_request."},
-    {"rlimit_files", kInteger, &P::rlimit_files, "Open files a worker may have."},
-    {"rlimit_core", kCoreLimit, &P::rlimit_core, "Core file size of a worker, or unlimited."},
+    {"slowlog", kString, &P::slowlog, "File that slow requests are logged to.", FpmOwner::kPhpFpm,
+     FpmForce::kLater},
+    {"request_slowlog_timeout", kSeconds, &P::request_slowlog_timeout_s,
+     "Time after which a request is slow; 0 is never.", FpmOwner::kPhpFpm, FpmForce::kLater},
+    {"request_slowlog_trace_depth", kInteger, &P::request_slowlog_trace_depth,
+     "Call frames in a slow log entry."},
+    {"request_terminate_timeout", kSeconds, &P::request_terminate_timeout_s,
+     "Time after which a request's worker is killed; 0 is never."},
+    {"request_terminate_timeout_track_finished", kBoolean,
+     &P::request_terminate_timeout_track_finished,
+     "Whether that time goes on after fastcgi_finish_request.", FpmOwner::kPhpFpm,
+     FpmForce::kLater},
+    {"rlimit_files", kInteger, &P::rlimit_files, "Open files a worker may have.", FpmOwner::kPhpFpm,
+     FpmForce::kLater},
+    {"rlimit_core", kCoreLimit, &P::rlimit_core, "Core file size of a worker, or unlimited.",
+     FpmOwner::kPhpFpm, FpmForce::kLater},
     {"chroot", kString, &P::chroot, "Directory that becomes the workers' root."},
     {"chdir", kString, &P::chdir, "Directory the workers start in."},
-    {"catch_workers_output", kBoolean, &P::catch_workers_output, "Whether workers' output goes to the error log."},
-    {"decorate_workers_output", kBoolean, &P::decorate_workers_output, "Whether such lines name pool and worker."},
+    {"catch_workers_output", kBoolean, &P::catch_workers_output,
+     "Whether workers' output goes to the error log."},
+    {"decorate_workers_output", kBoolean, &P::decorate_workers_output,
+     "Whether such lines name pool and worker."},
     {"clear_env", kBoolean, &P::clear_env, "Whether workers start with an empty environment."},
-    {"security.limit_extensions", kWords, &P::limit_extensions, "Endings of files that may run as PHP."},
-    {"apparmor_hat", kString, &P::apparmor_hat, "AppArmor hat of the workers."},
-    {"sandbox", kSwitch, &P::sandbox, "Whether the pool is shut into its sandbox: on or off.", FpmOwner::kBulkhead},
-    {"limit.memory", kString, &P::limit_memory, "Memory of the site, as 512M.", FpmOwner::kBulkhead},
-    {"limit.cpu", kString, &P::limit_cpu, "Processor share of the site, as 50%.", FpmOwner::kBulkhead},
-    {"limit.tasks", kString, &P::limit_tasks, "Processes and threads of the site.", FpmOwner::kBulkhead},
-    {"limit.io", kString, &P::limit_io, "Disk throughput of the site, as 20M.", FpmOwner::kBulkhead},
+    {"security.limit_extensions", kWords, &P::limit_extensions,
+     "Endings of files that may run as PHP."},
+    {"apparmor_hat", kString, &P::apparmor_hat, "AppArmor hat of the workers.", FpmOwner::kPhpFpm,
+     FpmForce::kLater},
+    {"sandbox", kSwitch, &P::sandbox, "Whether the pool is shut into its sandbox: on or off.",
+     FpmOwner::kBulkhead},
+    {"limit.memory", kString, &P::limit_memory, "Memory of the site, as 512M.", FpmOwner::kBulkhead,
+     FpmForce::kLater},
+    {"limit.cpu", kString, &P::limit_cpu, "Processor share of the site, as 50%.",
+     FpmOwner::kBulkhead, FpmForce::kLater},
+    {"limit.tasks", kString, &P::limit_tasks, "Processes and threads of the site.",
+     FpmOwner::kBulkhead, FpmForce::kLater},
+    {"limit.io", kString, &P::limit_io, "Disk throughput of the site, as 20M.", FpmOwner::kBulkhead,
+     FpmForce::kLater},
     {"php", kString, &P::php_version, "PHP version of the site, as 8.2.", FpmOwner::kBulkhead},
-    {"idle_timeout", kSeconds, &P::idle_timeout_s, "Idle time after which the whole pool ends; 0 is never.", FpmOwner::kBulkhead},
+    {"idle_timeout", kSeconds, &P::idle_timeout_s,
+     "Idle time after which the whole pool ends; 0 is never.", FpmOwner::kBulkhead},
 };
-// clang-format on
 static_assert(std::size(kPoolRows) <= 64 && std::size(kGlobalRows) <= 64);
 
 constexpr std::pair<std::string_view, int> kFacilities[] = {
@@ -264,6 +298,20 @@ bool fpm_given(const FpmGlobal& config, std::string_view name) {
 template <>
 bool fpm_given(const PoolConfig& config, std::string_view name) {
   return bit_of(fpm_pool_rows(), config.given, name);
+}
+
+std::vector<FpmMessage> fpm_not_in_force(const FpmConfig& config) {
+  std::vector<FpmMessage> out;
+  auto look = [&](const auto& rows, uint64_t given, const std::string& where) {
+    for (size_t i = 0; i < rows.size(); i++) {
+      if (rows[i].force == FpmForce::kNow || !(given >> i & 1)) continue;
+      out.push_back({FpmLevel::kWarning, where + "'" + std::string(rows[i].name) +
+                                             "' is not in force in this version"});
+    }
+  };
+  look(fpm_global_rows(), config.global.given, "");
+  for (const PoolConfig& p : config.pools) look(fpm_pool_rows(), p.given, "[pool " + p.name + "] ");
+  return out;
 }
 
 }  // namespace bulkhead::config

@@ -29,6 +29,8 @@ enum class FpmForm {
   kSwitch,
 };
 enum class FpmOwner { kPhpFpm, kBulkhead };
+// kLater: read and checked, but without effect in this version; said at start when used.
+enum class FpmForce { kNow, kLater };
 
 template <class T>
 using FpmField = std::variant<int T::*, bool T::*, std::string T::*, FpmLevel T::*, Pm T::*,
@@ -41,6 +43,7 @@ struct FpmRow {
   FpmField<T> field;
   std::string_view help;
   FpmOwner owner = FpmOwner::kPhpFpm;
+  FpmForce force = FpmForce::kNow;
 };
 
 std::span<const FpmRow<FpmGlobal>> fpm_global_rows();

@@ -24,25 +24,26 @@ namespace bulkhead::config {
 // may still hold it.
 struct Site {
   uint32_t id = 0;
-  std::string name;               // pool name; "@USER" for a file-only site
+  std::string name;  // pool name; "@USER" for a file-only site
   std::string user, group;
-  bool has_pool = false;          // false: file-only
-  std::string listen;             // pool's listen address as fastcgi_pass spells it ("unix:/x", "127.0.0.1:9000")
-  uint32_t max_children = 0;      // of its pool
+  bool has_pool = false;  // false: file-only
+  std::string
+      listen;  // pool's listen address as fastcgi_pass spells it ("unix:/x", "127.0.0.1:9000")
+  uint32_t max_children = 0;  // of its pool
   std::vector<std::string> status_paths;
   std::vector<std::string> allowed_clients;  // listen.allowed_clients, for TCP listen
 };
 
 struct Snapshot {
   uint64_t generation = 0;
-  Ast ast;                                   // empty top when only pools are served (bulkhead php-fpm)
+  Ast ast;  // empty top when only pools are served (bulkhead php-fpm)
   BuildOptions build;
   std::map<std::string, std::vector<std::string>> resolved;  // "host:port" or host -> raw sockaddrs
   std::vector<Site> sites;
-  std::vector<uint32_t> opener_of_server;    // server index -> site id
-  uint32_t loops = 1;                        // event loops of front
-  std::string role;                          // "serve", "nginx", "php-fpm": titles, Server header, log shape
-  std::vector<uint32_t> pool_listen_sites;   // i-th FastCGI listening socket -> site id
+  std::vector<uint32_t> opener_of_server;  // server index -> site id
+  uint32_t loops = 1;                      // event loops of front
+  std::string role;  // "serve", "nginx", "php-fpm": titles, Server header, log shape
+  std::vector<uint32_t> pool_listen_sites;  // i-th FastCGI listening socket -> site id
   // Derived, not serialised: normalised listen address -> site id.  See index_addresses.
   std::unordered_map<std::string, uint32_t> site_by_address;
 };
@@ -67,6 +68,7 @@ Result<Snapshot> deserialise_snapshot(std::string_view bytes);
 // passes to; `user` inside server decides where that is ambiguous; else the main-level user.
 // Fills sites (ids from 1 in order; the caller maps them to stable ids) and opener_of_server.
 // Errors: an ambiguous server is not an error (main user is used) but adds a warning.
-Status pair_sites(const Model& model, const FpmConfig* pools, Snapshot* out, std::vector<ConfigError>* warnings);
+Status pair_sites(const Model& model, const FpmConfig* pools, Snapshot* out,
+                  std::vector<ConfigError>* warnings);
 
 }  // namespace bulkhead::config
