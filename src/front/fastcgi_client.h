@@ -42,7 +42,7 @@ class FastcgiStream;
 
 class FastcgiClient {
  public:
-  explicit FastcgiClient(loop::EventLoop& loop) : loop_(loop) {}
+  explicit FastcgiClient(loop::EventLoop& loop);  // in the .cc: Idle is incomplete here
   ~FastcgiClient();
   FastcgiClient(const FastcgiClient&) = delete;
   FastcgiClient& operator=(const FastcgiClient&) = delete;
