@@ -23,14 +23,14 @@ constexpr uint32_t kForkFdsMin = 3, kForkFdsMax = 4 + 3 * 20;
 // clang-format off
 constexpr Rule kRules[] = {
     // operation and name                    who may say it    while it is           bytes min, max            fds  per second
-    {Op::kReady, "ready",                    kAnyChild,        kStarting,            0, 0,                     0, 0,   1},
-    {Op::kWakeSite, "wake-site",             kFront,           kServing,             4, 4,                     0, 0,   2000},
+    {Op::kReady, "ready",                    kAnyChild,        kStarting | kServing,0, 0,                     0, 0,   1},
+    {Op::kWakeSite, "wake-site",             kFront,           kServing,             4, 4,                     0, 0,   20000},
     {Op::kConfigured, "configured",          kFront,           kAnyPhase,            8, 8,                     0, 0,   50},
     {Op::kDrained, "drained",                kFront,           kUp,                  8, 8,                     0, 0,   50},
     {Op::kSiteRefused, "site-refused",       kFront,           kUp,                  4, 4,                     0, 0,   200},
-    {Op::kForked, "forked",                  kZygote,          kUp, sizeof(ForkedBody), sizeof(ForkedBody),    1, 1,   2000},
-    {Op::kForkFailed, "fork-failed",         kZygote,          kUp,                  8, 8,                     0, 0,   2000},
-    {Op::kLog, "log",                        kPool,            kAnyPhase,            1, kLogLine,              0, 0,   1000},
+    {Op::kForked, "forked",                  kZygote,          kUp, sizeof(ForkedBody), sizeof(ForkedBody),    1, 1,   20000},
+    {Op::kForkFailed, "fork-failed",         kZygote,          kUp,                  8, 8,                     0, 0,   20000},
+    {Op::kLog, "log",                        kPool,            kAnyPhase,            1, kLogLine,              0, 0,   20000},
     {Op::kIdle, "idle",                      kPool | kOpener,  kUp,                  0, 0,                     0, 0,   4},
     {Op::kPoolFailed, "pool-failed",         kPool | kOpener,  kAnyPhase,            0, 4096,                  0, 0,   1},
     // downwards: master is trusted, sizes are still exact

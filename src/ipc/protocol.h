@@ -12,6 +12,13 @@ namespace bulkhead::ipc {
 constexpr uint32_t kMaxPayload = 32 * 1024;
 constexpr uint32_t kMaxFds = 64;
 
+// How children are started: bulkhead-front has its channel as descriptor 3; bulkhead-php8.2 gets
+// "--zygote" and PHP's own -c, -n, -d, channel 3; bulkhead-files gets the number of site channels as
+// its only argument, master's channel as 3, the site channels from 4 on.
+// kListeners: a socket this build does not serve (TLS, QUIC) is sent as a descriptor of /dev/null.
+// kSiteUp with workers_max 0 is a file-only site: the descriptors are one channel per loop, no more.
+// kLog with level 0 is a worker's line that goes to the log as it is (decorate_workers_output = no).
+
 enum class Role : uint8_t { kMaster, kFront, kZygote, kPool, kOpener };
 
 enum class Op : uint16_t {

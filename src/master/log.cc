@@ -163,7 +163,7 @@ void Log::nginx(LogLevel level, std::string_view text) {
     on_stderr = true;
   }
   if (!starting_ || on_stderr || level > LogLevel::kWarn) return;
-  std::string brief = "nginx: [";
+  std::string brief = person_ ? "bulkhead: [" : "nginx: [";
   brief.append(level_name(level)).append("] ").append(text).append("\n");
   sys::write_all(kStandardError, brief);
 }

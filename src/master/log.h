@@ -71,6 +71,7 @@ class Log {
   void fpm_raw(std::string_view text);
   // One readable line for the person who typed `bulkhead serve`.
   void person(std::string_view text);
+  // Whose name short lines on standard error carry: "bulkhead: " instead of "nginx: ".
   void set_person(bool on) { person_ = on; }
 
  private:

@@ -24,7 +24,7 @@ constexpr int kFirstPassed = 3;
 constexpr int kParkedFrom = 512;  // above every number a child is given
 
 // Puts the passed descriptors at 3, 4, ...; first out of the way, so that none overwrites another.
-bool place_descriptors(const Spawn& what, int report) {
+bool place_descriptors(const Spawn& what, int program, int report) {
   std::vector<int> parked;
   for (FdRef fd : what.fds) {
     int copy = ::fcntl(fd.get(), F_DUPFD_CLOEXEC, kParkedFrom);
@@ -42,11 +42,11 @@ bool place_descriptors(const Spawn& what, int report) {
     if (::dup2(fd, number++) < 0) return false;
   }
   // Whatever else is open, CLOEXEC or not, stays behind.
-  close_descriptors_from(number, {FdRef(report)});
+  close_descriptors_from(number, {FdRef(program), FdRef(report)});
   return true;
 }
 
-[[noreturn]] void run_child(const Spawn& what, int report) {
+[[noreturn]] void run_child(const Spawn& what, int program, int report) {
   auto give_up = [&](const Error& error) {
     std::string line(reinterpret_cast<const char*>(&error.errno_value), sizeof error.errno_value);
     write_all(FdRef(report), line + error.text);
@@ -56,7 +56,9 @@ bool place_descriptors(const Spawn& what, int report) {
   int high = ::fcntl(report, F_DUPFD_CLOEXEC, kParkedFrom + static_cast<int>(what.fds.size()));
   if (high < 0) give_up(Error{"dup() failed", errno});
   report = high;
-  if (!place_descriptors(what, report)) give_up(Error{"dup2() failed", errno});
+  program = ::fcntl(program, F_DUPFD_CLOEXEC, report + 1);
+  if (program < 0) give_up(Error{"dup() failed", errno});
+  if (!place_descriptors(what, program, report)) give_up(Error{"dup2() failed", errno});
   if (what.in_child) {
     if (auto done = what.in_child(); !done) give_up(done.error());
   }
@@ -65,7 +67,8 @@ bool place_descriptors(const Spawn& what, int report) {
   for (const auto& e : what.env) env.push_back(const_cast<char*>(e.c_str()));
   argv.push_back(nullptr);
   env.push_back(nullptr);
-  ::execve(what.program.c_str(), argv.data(), env.data());
+  // By descriptor: the directory of our programs may be closed to the user we have become.
+  ::execveat(program, "", argv.data(), env.data(), AT_EMPTY_PATH);
   give_up(Error{"execve() \"" + what.program + "\" failed", errno});
   ::_exit(127);
 }
@@ -73,12 +76,14 @@ bool place_descriptors(const Spawn& what, int report) {
 }  // namespace
 
 Result<Child> spawn(const Spawn& what) {
+  Fd program(::open(what.program.c_str(), O_PATH | O_CLOEXEC));
+  if (!program.valid()) return fail_errno("open() \"" + what.program + "\" failed");
   int pipe_fds[2];
   if (::pipe2(pipe_fds, O_CLOEXEC) < 0) return fail_errno("pipe() failed");
   Fd readable(pipe_fds[0]), writable(pipe_fds[1]);
   pid_t pid = ::fork();
   if (pid < 0) return fail_errno("fork() failed");
-  if (pid == 0) run_child(what, writable.get());
+  if (pid == 0) run_child(what, program.get(), writable.get());
   writable.reset();
   Child child;
   child.pid = pid;

@@ -45,19 +45,4 @@ Result<Fd> create_shared(const char* name, size_t size) {
   return fd;
 }
 
-Result<Fd> create_sealed(const char* name, std::string_view bytes) {
-  Fd fd(::memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
-  if (!fd.valid()) return fail_errno(std::string("memfd_create(") + name + ") failed");
-  while (!bytes.empty()) {
-    ssize_t n = ::write(fd.get(), bytes.data(), bytes.size());
-    if (n <= 0) return fail_errno(std::string("writing memfd ") + name + " failed");
-    bytes.remove_prefix(static_cast<size_t>(n));
-  }
-  constexpr int kSeals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL;
-  if (::fcntl(fd.get(), F_ADD_SEALS, kSeals) < 0) {
-    return fail_errno(std::string("sealing memfd ") + name + " failed");
-  }
-  return fd;
-}
-
 }  // namespace bulkhead::sys

@@ -4,7 +4,6 @@
 #pragma once
 
 #include <cstddef>
-#include <string_view>
 #include <utility>
 
 #include "base/error.h"
@@ -37,8 +36,5 @@ class Mapping {
 // A zeroed memfd of `size` bytes, sealed with F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL.
 // For a site: create_shared("bell", kBellBytes), create_shared("segment", kSegmentBytes).
 Result<Fd> create_shared(const char* name, size_t size);
-
-// A memfd that holds `bytes`, sealed against every change.
-Result<Fd> create_sealed(const char* name, std::string_view bytes);
 
 }  // namespace bulkhead::sys

@@ -21,6 +21,9 @@ struct TitleArea {
 
 void init_process_title(int argc, char** argv) {
   if (argc <= 0 || area.begin != nullptr) return;
+  // A program started by descriptor is named after its number until it says otherwise.
+  const char* slash = std::strrchr(argv[0], '/');
+  ::prctl(PR_SET_NAME, slash != nullptr ? slash + 1 : argv[0]);
   char* end = argv[0];
   for (int i = 0; i < argc; ++i) {
     if (argv[i] == end) end = argv[i] + std::strlen(argv[i]) + 1;

@@ -1,0 +1,179 @@
+// bulkhead: what people type.  Understands the command line, does what needs no server itself, and
+// becomes bulkhead-master for the rest.  Called as nginx or php-fpm it takes their command lines.
+//
+// Runs in: bulkhead.  Input: the administrator's command line.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "master/commands.h"
+#include "master/fpm_cli.h"
+#include "master/load.h"
+#include "master/master.h"
+#include "master/nginx_cli.h"
+#include "sys/process.h"
+
+namespace bulkhead {
+namespace {
+
+using master::Options;
+using master::Test;
+
+// The words after the program's name, as `ps` shows them behind "master process".
+std::string joined(const std::string& first, std::span<char* const> words) {
+  std::string out = first;
+  for (const char* word : words) out.append(" ").append(word);
+  return out;
+}
+
+int run_nginx(const std::string& name, std::span<char* const> words) {
+  master::NginxCli cli = master::parse_nginx_cli(words);
+  if (!cli.error.empty()) {
+    std::fprintf(stderr, "nginx: %s\n", cli.error.c_str());
+    return 1;
+  }
+  if (cli.version) {
+    std::fputs(master::nginx_version_text(cli).c_str(), stderr);
+    if (cli.options.test == Test::kNo) return 0;
+  }
+  if (cli.options.test != Test::kNo) return master::test_configuration(cli.options);
+  if (!cli.signal.empty()) return master::signal_nginx(cli.options, cli.signal);
+  cli.options.command_line = joined(name, words);
+  return master::become_master(cli.options);
+}
+
+int run_fpm(const std::string& name, std::span<char* const> words) {
+  master::FpmCli cli = master::parse_fpm_cli(words);
+  using Ask = master::FpmCli::Ask;
+  switch (cli.ask) {
+    case Ask::kHelp:
+      std::fputs(master::fpm_usage().data(), stdout);
+      return 0;
+    case Ask::kUsageError:
+      std::fputs(master::fpm_usage().data(), stdout);
+      return master::kExitUsage;
+    case Ask::kVersion:
+      return master::become_php(cli.options, "-v");
+    case Ask::kModules:
+      return master::become_php(cli.options, "-m");
+    case Ask::kInfo:
+      return master::become_php(cli.options, "-i");
+    case Ask::kServe:
+      break;
+  }
+  if (cli.options.fpm_conf.empty()) cli.options.fpm_conf = master::default_fpm_conf();
+  cli.options.command_line = joined(name, words);
+  if (cli.options.test != Test::kNo) return master::test_configuration(cli.options);
+  return master::become_master(cli.options);
+}
+
+// Where the configuration is: --nginx and --fpm, or --config; /etc/bulkhead/bulkhead.conf else.
+struct Places {
+  std::string config{master::kBulkheadConf}, nginx, fpm, pid, prefix;
+  void add_to(CLI::App* verb) {
+    verb->add_option("--config", config, "Bulkhead's own configuration file")
+        ->capture_default_str();
+    verb->add_option("--nginx", nginx, "an nginx.conf to serve");
+    verb->add_option("--fpm", fpm, "a php-fpm.conf whose pools to serve");
+    verb->add_option("--pid", pid, "pid file, instead of the one the configuration names");
+    verb->add_option("--prefix", prefix, "where relative paths of the nginx language start");
+  }
+  [[nodiscard]] Options options() const {
+    Options o;
+    o.bulkhead_conf = nginx.empty() && fpm.empty();
+    o.nginx_conf = o.bulkhead_conf ? config : nginx;
+    o.fpm_conf = fpm;
+    o.pid = pid;
+    o.prefix = prefix.empty() ? std::string(master::kNginxPrefix) : prefix;
+    if (!o.prefix.ends_with('/')) o.prefix += '/';
+    make_absolute(&o.nginx_conf);
+    make_absolute(&o.fpm_conf);
+    return o;
+  }
+  // A person's relative path starts where the person is.
+  static void make_absolute(std::string* path) {
+    if (path->empty() || path->starts_with('/')) return;
+    char* here = ::realpath(path->c_str(), nullptr);
+    if (here != nullptr) *path = here;
+    std::free(here);
+    if (path->starts_with('/')) return;
+    char* cwd = ::realpath(".", nullptr);
+    if (cwd != nullptr) *path = std::string(cwd) + "/" + *path;
+    std::free(cwd);
+  }
+};
+
+constexpr const char* kMore =
+    "\nbulkhead nginx ARGS and bulkhead php-fpm ARGS take the command lines of those programs "
+    "(also\n"
+    "through a symbolic link named nginx or php-fpm).\n";
+
+int run_verbs(int argc, char** argv) {
+  CLI::App app("Serves many PHP sites from one machine so that none can hurt another.", "bulkhead");
+  app.footer(kMore);
+  app.set_version_flag("--version", "bulkhead " BH_VERSION);
+  app.require_subcommand(1);
+  Places places;
+  bool json = false, dump = false, quiet = false, also_test = false;
+  CLI::App* serve = app.add_subcommand("serve", "serve in the foreground until told to stop");
+  CLI::App* test = app.add_subcommand("test", "check the configuration and exit");
+  CLI::App* status = app.add_subcommand("status", "show processes, sites and workers");
+  std::vector<CLI::App*> verbs{serve, test, status};
+  for (auto [name, help] : {std::pair{"reload", "put a changed configuration in force"},
+                            {"reopen", "open log files anew, after they were rotated"},
+                            {"stop", "stop at once"},
+                            {"quit", "finish running requests, then stop"}}) {
+    verbs.push_back(app.add_subcommand(name, help));
+  }
+  for (CLI::App* verb : verbs) places.add_to(verb);
+  serve->add_flag("-t,--test", also_test, "check the configuration and exit");
+  test->add_flag("--dump", dump, "print the configuration as it was read");
+  test->add_flag("-q,--quiet", quiet, "print only errors and warnings");
+  status->add_flag("--json", json, "as JSON");
+  CLI11_PARSE(app, argc, argv);
+  Options options = places.options();
+  if (test->parsed() || also_test) {
+    options.test = dump ? Test::kDump : Test::kTest;
+    options.quiet = quiet;
+    return master::test_configuration(options);
+  }
+  if (status->parsed()) {
+    return master::show_status(options, json ? master::Form::kJson : master::Form::kTable);
+  }
+  if (serve->parsed()) {
+    options.command_line = joined("bulkhead", {argv + 1, static_cast<size_t>(argc - 1)});
+    return master::become_master(options);
+  }
+  return master::signal_bulkhead(options, app.get_subcommands().front()->get_name());
+}
+
+bool is_nginx(std::string_view name) { return name == "nginx" || name == "bulkhead-nginx"; }
+bool is_fpm(std::string_view name) {
+  return name.starts_with("php-fpm") || name == "bulkhead-php-fpm";
+}
+
+int run(int argc, char** argv) {
+  std::string called(argc > 0 ? argv[0] : "bulkhead");
+  std::string name = called.substr(called.rfind('/') + 1);
+  std::span<char* const> words(argv + 1, static_cast<size_t>(argc > 0 ? argc - 1 : 0));
+  if (is_nginx(name)) return run_nginx(called, words);
+  if (is_fpm(name)) return run_fpm(called, words);
+  if (!words.empty() && std::string_view(words[0]) == "nginx") {
+    return run_nginx("nginx", words.subspan(1));
+  }
+  if (!words.empty() && std::string_view(words[0]) == "php-fpm") {
+    return run_fpm("php-fpm", words.subspan(1));
+  }
+  // `bulkhead -t` is short for `bulkhead test`.
+  if (!words.empty() && std::string_view(words[0]) == "-t") {
+    static char verb[] = "test";
+    argv[1] = verb;
+  }
+  return run_verbs(argc, argv);
+}
+
+}  // namespace
+}  // namespace bulkhead
+
+int main(int argc, char** argv) { return bulkhead::run(argc, argv); }

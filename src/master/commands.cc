@@ -1,0 +1,196 @@
+#include "master/commands.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <charconv>
+#include <cstring>
+
+#include "master/children.h"
+#include "master/control_socket.h"
+#include "master/load.h"
+#include "master/log.h"
+#include "sys/files.h"
+#include "sys/process.h"
+
+namespace bulkhead::master {
+namespace {
+
+constexpr sys::FdRef kOut(1), kErr(2);
+constexpr size_t kPidFileMax = 64;
+
+struct Verb {
+  std::string_view name;
+  int signal;
+};
+constexpr Verb kVerbs[] = {
+    {"stop", SIGTERM}, {"quit", SIGQUIT}, {"reopen", SIGUSR1}, {"reload", SIGHUP}};
+
+int signal_of(std::string_view verb) {
+  for (const Verb& v : kVerbs) {
+    if (v.name == verb) return v.signal;
+  }
+  return 0;
+}
+
+void complain(const std::string& text) { sys::write_all(kErr, "bulkhead: " + text + "\n"); }
+
+Result<pid_t> read_pid(const std::string& path) {
+  std::string text = TRY(sys::read_file(path, kPidFileMax));
+  while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.pop_back();
+  pid_t pid = 0;
+  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), pid);
+  if (error != std::errc() || end != text.data() + text.size() || pid <= 0) {
+    return fail("invalid PID number \"" + text + "\" in \"" + path + "\"");
+  }
+  return pid;
+}
+
+// The pid file a server with these options writes.
+Result<std::string> find_pid_path(const Options& options) {
+  if (!options.pid.empty()) return options.pid;
+  auto loaded = load(options);
+  if (loaded) return loaded->model->pid_path;
+  if (loaded.error().nginx) return fail(loaded.error().nginx->describe());
+  return fail(loaded.error().fpm.empty() ? "no configuration" : loaded.error().fpm.back().text);
+}
+
+int exec(const std::string& program, std::vector<std::string> arguments) {
+  std::vector<char*> argv{const_cast<char*>(program.c_str())};
+  for (std::string& a : arguments) argv.push_back(a.data());
+  argv.push_back(nullptr);
+  ::execv(program.c_str(), argv.data());
+  complain("cannot run " + program + ": " + std::strerror(errno));
+  return 126;
+}
+
+// The value after `"name":` in JSON that our own master wrote.
+std::string_view json_value(std::string_view json, std::string_view name, size_t from = 0) {
+  std::string key = "\"" + std::string(name) + "\":";
+  size_t at = json.find(key, from);
+  if (at == std::string_view::npos) return {};
+  at += key.size();
+  if (json[at] == '"') return json.substr(at + 1, json.find('"', at + 1) - at - 1);
+  return json.substr(at, json.find_first_of(",}]", at) - at);
+}
+
+void print_site(std::string_view site, std::string* out) {
+  char line[256];
+  auto text = [&](std::string_view name) { return std::string(json_value(site, name)); };
+  size_t processes = 0, workers = 0;
+  for (size_t at = 0; (at = site.find("\"workers\":[", at)) != std::string_view::npos; ++at) {
+    ++processes;
+    std::string_view list = site.substr(at + 11, site.find(']', at + 11) - at - 11);
+    if (list.empty()) continue;
+    ++workers;
+    for (char c : list) workers += c == ',';
+  }
+  std::snprintf(line, sizeof line, "%5s  %-24s %-16s %-6s %-10s %9zu %7zu\n", text("id").c_str(),
+                text("name").c_str(), text("user").c_str(), text("kind").c_str(),
+                text("state").c_str(), processes, workers);
+  *out += line;
+}
+
+std::string status_table(std::string_view json) {
+  auto text = [&](std::string_view name) { return std::string(json_value(json, name)); };
+  std::string out = "bulkhead " + text("version") + " (" + text("role") + "), pid " + text("pid") +
+                    ", up " + text("uptime_s") + " s, " + text("loops") + " event loops\n";
+  char line[256];
+  std::snprintf(line, sizeof line, "%5s  %-24s %-16s %-6s %-10s %9s %7s\n", "site", "name", "user",
+                "kind", "state", "processes", "workers");
+  out += line;
+  size_t at = json.find("\"sites\":[");
+  while (at != std::string_view::npos &&
+         (at = json.find("{\"id\":", at)) != std::string_view::npos) {
+    size_t end = json.find("{\"id\":", at + 1);
+    print_site(json.substr(at, end == std::string_view::npos ? end : end - at), &out);
+    at = end;
+  }
+  return out;
+}
+
+}  // namespace
+
+int signal_nginx(const Options& options, const std::string& signal) {
+  Log log;
+  log.set_plain_stderr(options.error_log == "stderr");
+  auto loaded = load(options);
+  if (!loaded) {
+    for (const auto& m : loaded.error().fpm) log.fpm(m.level, m.text);
+    if (loaded.error().nginx) {
+      log.nginx(loaded.error().nginx->level, loaded.error().nginx->describe());
+    }
+    return 1;
+  }
+  std::vector<sys::Fd> files;
+  std::vector<Log::NginxSink> sinks;
+  for (const config::ErrorLog& target : loaded->model->error_logs) {
+    auto fd = sys::open_log(loaded->model->log_files[target.file].path);
+    if (!fd) continue;
+    sinks.push_back({*fd, target.level});
+    files.push_back(std::move(*fd));
+  }
+  log.set_nginx(std::move(sinks));
+  log.nginx(LogLevel::kNotice, "signal process started");
+  auto pid = read_pid(loaded->model->pid_path);
+  if (!pid) {
+    log.nginx(LogLevel::kError, pid.error().describe());
+    return 1;
+  }
+  if (auto sent = sys::send_signal(*pid, signal_of(signal)); !sent) {
+    log.nginx(LogLevel::kAlert, sent.error().describe());
+    return 1;
+  }
+  return 0;
+}
+
+int signal_bulkhead(const Options& options, const std::string& verb) {
+  auto path = find_pid_path(options);
+  auto pid = path ? read_pid(*path) : Result<pid_t>(std::unexpected(path.error()));
+  if (!pid) {
+    complain("no server found: " + pid.error().describe());
+    return 1;
+  }
+  if (auto sent = sys::send_signal(*pid, signal_of(verb)); !sent) {
+    complain(sent.error().describe());
+    return 1;
+  }
+  return 0;
+}
+
+int show_status(const Options& options, Form form) {
+  auto path = find_pid_path(options);
+  auto json = path ? ask_status(*path) : Result<std::string>(std::unexpected(path.error()));
+  if (!json) {
+    complain("no server answers: " + json.error().describe());
+    return 3;  // "not running", as init scripts say it
+  }
+  if (json->empty()) {
+    complain("not allowed: only root may ask");
+    return 4;
+  }
+  sys::write_all(kOut, form == Form::kJson ? *json : status_table(*json));
+  return 0;
+}
+
+int become_master(const Options& options) {
+  auto program = find_program("bulkhead-master");
+  if (!program) {
+    complain(program.error().describe());
+    return 126;
+  }
+  return exec(*program, to_arguments(options));
+}
+
+int become_php(const Options& options, const std::string& question) {
+  auto program = find_php_program("");
+  if (!program) {
+    complain(program.error().describe());
+    return 126;
+  }
+  std::vector<std::string> arguments = options.php_args;
+  arguments.push_back(question);
+  return exec(*program, std::move(arguments));
+}
+
+}  // namespace bulkhead::master

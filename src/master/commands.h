@@ -1,0 +1,29 @@
+// The verbs of the command line that talk to a running server: signals by pid file, status.
+//
+// Runs in: bulkhead.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/error.h"
+#include "master/options.h"
+
+namespace bulkhead::master {
+
+// `nginx -s stop|quit|reopen|reload`: nginx's texts and exit codes.
+int signal_nginx(const Options& options, const std::string& signal);
+
+// `bulkhead stop|quit|reload|reopen`: finds the server by `pid_path` (or by the configuration).
+int signal_bulkhead(const Options& options, const std::string& verb);
+
+// `bulkhead status`: a table for people, or the JSON itself.
+enum class Form : uint8_t { kTable, kJson };
+int show_status(const Options& options, Form form);
+
+// Becomes bulkhead-master (same pid).  Returns only when that fails, with the exit code.
+int become_master(const Options& options);
+// Runs the PHP program for `php-fpm -v`, `-m`, `-i`; likewise.
+int become_php(const Options& options, const std::string& question);
+
+}  // namespace bulkhead::master

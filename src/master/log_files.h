@@ -1,0 +1,21 @@
+// The log files that front writes: opened by master, as files root may touch, passed as
+// descriptors.
+//
+// Runs in: master.  Input: paths from configuration (trusted) in directories that may be a site's.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "config/model.h"
+#include "sys/fd.h"
+
+namespace bulkhead::master {
+
+// Opens one target: a path, "stderr", or "syslog:server=...".  Creates a missing file.
+[[nodiscard]] Result<sys::Fd> open_log_target(const std::string& target);
+// All of a model, in order of Model::log_files.
+[[nodiscard]] Result<std::vector<sys::Fd>> open_log_files(const config::Model& model);
+
+}  // namespace bulkhead::master

@@ -1,0 +1,130 @@
+// The root process: starts, watches, restarts and reloads everything else; serves nobody itself.
+//
+// Runs in: master.  Input: configuration (trusted), signals, messages of children (hostile, checked
+// by ipc/permit).  Threads: one.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "loop/event_loop.h"
+#include "master/child_process.h"
+#include "master/children.h"
+#include "master/control_socket.h"
+#include "master/listeners.h"
+#include "master/load.h"
+#include "master/log.h"
+#include "master/options.h"
+#include "master/plan.h"
+#include "master/sites.h"
+#include "sys/process.h"
+#include "sys/signals.h"
+
+namespace bulkhead::master {
+
+class Master {
+ public:
+  explicit Master(Options options);
+  ~Master();
+  // Serves until it is told to stop.  Returns the exit code.
+  int run();
+
+ private:
+  enum class State : uint8_t { kStarting, kServing, kStopping };
+  enum class Stop : uint8_t { kFast, kGraceful };
+  class SignalHandler : public loop::IoHandler {
+   public:
+    explicit SignalHandler(Master& master) : master_(master) {}
+    void on_ready(uint32_t) override { master_.on_signals(); }
+
+   private:
+    Master& master_;
+  };
+  // A zygote of one PHP version, and how it is kept alive.
+  struct Zygote {
+    std::unique_ptr<ChildProcess> process;
+    Backoff backoff;
+    bool ready = false;
+    std::unique_ptr<loop::Timer> restart;
+  };
+
+  // master.cc: from nothing to serving
+  bool prepare();  // configuration, sockets, logs; false: exit_code_ is set
+  bool open_logs(const Loaded& loaded, std::vector<sys::Fd>* files);
+  void use_logs(const Loaded& loaded, std::vector<sys::Fd> files);
+  bool go_to_background();
+  bool start_children();
+  void maybe_started();
+  void announce_start();
+  void start_fail(const std::string& text, int code);
+  void write_pid();
+  [[nodiscard]] std::string pid_path() const;
+  void set_title();
+  [[nodiscard]] bool wants_daemon() const;
+  void warn_without_root();
+  void report_load_error(const LoadError& error);
+  void report_warnings(const Loaded& loaded);
+
+  // master_children.cc: front and zygotes
+  Status start_front();
+  Status start_zygote(const std::string& version);
+  bool to_zygote(const std::string& version, ipc::Op op, std::string_view payload,
+                 std::span<const sys::FdRef> fds);
+  void configure_front();
+  bool send_chunks(ipc::Op op, const std::vector<sys::FdRef>& fds);
+  void on_front_message(ipc::Op op, std::string_view payload);
+  void on_zygote_message(const std::string& version, ipc::Op op, std::string_view payload,
+                         std::vector<sys::Fd>& fds);
+  void on_front_ended(pid_t pid, const sys::Ended& ended, Millis lived);
+  void on_zygote_ended(const std::string& version, pid_t pid, const sys::Ended& ended,
+                       Millis lived);
+
+  // master_signals.cc: reload, reopen, stop
+  void on_signals();
+  void on_signal(const sys::Signal& signal);
+  void log_signal(const sys::Signal& signal, std::string_view effect);
+  void reload();
+  void reopen();
+  void begin_stop(Stop how);
+  void maybe_stopped();
+  void finish();
+  [[nodiscard]] std::string status_json() const;
+  [[nodiscard]] bool speaks_nginx() const { return options_.kind != Kind::kFpm; }
+  [[nodiscard]] bool speaks_fpm() const {
+    return options_.kind == Kind::kFpm || (now_.fpm && options_.kind == Kind::kServe);
+  }
+
+  Options options_;
+  Log log_;
+  Loaded now_;  // in force
+  SiteIds ids_;
+  std::vector<sys::Fd> log_files_;  // in order of Model::log_files
+  sys::Daemon daemon_;
+  std::unique_ptr<loop::EventLoop> loop_;
+  std::optional<sys::SignalSource> signals_;
+  SignalHandler signal_handler_{*this};
+  Reaper reaper_;
+  Listeners listeners_{log_};
+  std::unique_ptr<ChildProcess> front_;
+  Backoff front_backoff_;
+  std::unique_ptr<loop::Timer> front_restart_;
+  std::map<std::string, Zygote> zygotes_;  // by version as configured; "" is the default
+  std::unique_ptr<Sites> sites_;
+  std::unique_ptr<ControlSocket> control_;
+  std::unique_ptr<loop::Timer> deadline_, heartbeat_;
+  State state_ = State::kStarting;
+  Stop stop_how_ = Stop::kFast;
+  uint64_t generation_ = 0, configured_ = 0;
+  bool replace_when_ready_ = false;  // php-fpm's reload: pools follow the new zygote
+  bool front_ready_ = false, pid_written_ = false, done_ = false, was_daemonized_ = false;
+  int exit_code_ = 0;
+  std::string pid_path_;
+  int64_t started_at_ = 0;
+};
+
+// `bulkhead -t`, `nginx -t`, `php-fpm -t`: prints what those print and returns their exit code.
+int test_configuration(const Options& options);
+
+}  // namespace bulkhead::master

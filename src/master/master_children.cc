@@ -1,0 +1,264 @@
+// Front and the zygotes: started, configured, listened to, started again.
+//
+// Runs in: master.  Input: messages of front and zygotes, already checked by the permit table.
+#include <fcntl.h>
+#include <signal.h>
+
+#include "master/fpm_cli.h"
+#include "master/master.h"
+#include "sys/files.h"
+#include "sys/rlimit.h"
+#include "sys/sealed.h"
+
+namespace bulkhead::master {
+namespace {
+
+constexpr const char* kFrontUser = "bulkhead";
+
+// Front has no rights of its own: a system user nobody else is, else whom nginx would run as.
+Result<sys::Identity> front_identity(const config::Model& model) {
+  if (sys::find_uid(kFrontUser)) return sys::find_identity(kFrontUser, "");
+  if (model.user_is_set) return sys::find_identity(model.user, model.group);
+  auto nobody = sys::find_identity("nobody", "");
+  return nobody ? nobody : sys::find_identity(model.user, model.group);
+}
+
+}  // namespace
+
+Status Master::start_front() {
+  ChildProcess::Start start;
+  start.program = TRY(find_program("bulkhead-front"));
+  start.argv = {"bulkhead-front"};
+  start.role = ipc::Role::kFront;
+  sandbox::Policy policy;
+  if (sys::is_root()) policy.identity = TRY(front_identity(*now_.model));
+  const config::Model& model = *now_.model;
+  policy.core_bytes = model.worker_rlimit_core.value_or(0);
+  if (model.worker_rlimit_nofile) {
+    // As nginx: a limit that cannot be had is a warning.
+    uint64_t hard = sys::nofile_limit().hard;
+    if (sys::is_root() || *model.worker_rlimit_nofile <= hard) {
+      policy.nofile = model.worker_rlimit_nofile;
+    } else {
+      log_.nginx(LogLevel::kAlert, "setrlimit(RLIMIT_NOFILE, " +
+                                       std::to_string(*model.worker_rlimit_nofile) + ") failed");
+    }
+  }
+  if (model.worker_priority != 0) policy.nice = model.worker_priority;
+  start.policy = std::move(policy);
+  front_ready_ = false;
+  front_ = std::make_unique<ChildProcess>(
+      *loop_, reaper_,
+      ChildProcess::Hooks{[this](ipc::Op op, std::string_view payload, std::vector<sys::Fd>&) {
+                            on_front_message(op, payload);
+                          },
+                          [this](pid_t pid, const std::string& what) {
+                            log_.nginx(LogLevel::kAlert, "killed worker process " +
+                                                             std::to_string(pid) + ": it " + what);
+                          },
+                          [this](pid_t pid, const sys::Ended& ended, Millis lived) {
+                            on_front_ended(pid, ended, lived);
+                          }});
+  TRY_STATUS(front_->start(start));
+  if (speaks_nginx()) {
+    if (state_ == State::kStarting) log_.nginx(LogLevel::kNotice, "start worker processes");
+    log_.nginx(LogLevel::kNotice, "start worker process " + std::to_string(front_->pid()));
+  }
+  configure_front();
+  return {};
+}
+
+bool Master::send_chunks(ipc::Op op, const std::vector<sys::FdRef>& fds) {
+  sys::Fd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  size_t first = 0;
+  do {
+    size_t count = std::min<size_t>(fds.size() - first, ipc::kMaxFds);
+    ipc::DescriptorsBody body{generation_, static_cast<uint32_t>(first),
+                              static_cast<uint32_t>(fds.size())};
+    std::vector<sys::FdRef> chunk(fds.begin() + static_cast<long>(first),
+                                  fds.begin() + static_cast<long>(first + count));
+    for (sys::FdRef& fd : chunk) {
+      if (!fd.valid()) fd = null;  // holds the place of a socket that is not served
+    }
+    if (!front_->send(op, ipc::body_bytes(body), chunk)) return false;
+    first += count;
+  } while (first < fds.size());
+  return true;
+}
+
+void Master::configure_front() {
+  ++generation_;
+  now_.snapshot.generation = generation_;
+  std::string bytes = config::serialise(now_.snapshot);
+  auto memory = sys::create_sealed("snapshot", bytes);
+  if (!memory) {
+    log_.nginx(LogLevel::kAlert, memory.error().describe());
+    return;
+  }
+  ipc::SnapshotBody body{generation_, bytes.size()};
+  sys::FdRef fds[] = {*memory};
+  std::vector<sys::FdRef> logs(log_files_.begin(), log_files_.end());
+  bool sent = front_->send(ipc::Op::kSnapshot, ipc::body_bytes(body), fds) &&
+              send_chunks(ipc::Op::kListeners, listeners_.web(now_)) &&
+              send_chunks(ipc::Op::kPoolListeners, listeners_.pools(now_)) &&
+              send_chunks(ipc::Op::kLogFiles, logs) &&
+              front_->send(ipc::Op::kActivate, ipc::body_bytes(generation_));
+  if (!sent) log_.nginx(LogLevel::kAlert, "front does not take its configuration");
+}
+
+void Master::on_front_message(ipc::Op op, std::string_view payload) {
+  switch (op) {
+    case ipc::Op::kReady:
+      front_->set_phase(ipc::Phase::kServing);
+      break;
+    case ipc::Op::kConfigured:
+      configured_ = *ipc::read_body<uint64_t>(payload);
+      if (configured_ != generation_) break;
+      front_->set_phase(ipc::Phase::kServing);
+      // Until now front may have needed the sockets of the configuration before.
+      listeners_.close_unused(now_);
+      if (!front_ready_) {
+        front_ready_ = true;
+        if (state_ == State::kServing) sites_->start_eager();
+        maybe_started();
+      }
+      break;
+    case ipc::Op::kWakeSite:
+      sites_->wake(*ipc::read_body<uint32_t>(payload));
+      break;
+    case ipc::Op::kSiteRefused:
+      sites_->refused(*ipc::read_body<uint32_t>(payload));
+      break;
+    default:
+      break;  // kDrained: nothing to do, old sockets are closed already
+  }
+}
+
+void Master::on_front_ended(pid_t pid, const sys::Ended& ended, Millis lived) {
+  bool clean = ended.how == sys::Ended::How::kExited && ended.value == 0;
+  std::string text = "worker process " + std::to_string(pid) + " " + describe(ended, false);
+  bool expected = state_ == State::kStopping;
+  if (speaks_nginx()) {
+    bool crashed = ended.how == sys::Ended::How::kSignalled;
+    log_.nginx(crashed ? LogLevel::kAlert : LogLevel::kNotice, text);
+  } else if (!expected) {
+    log_.fpm(FpmLevel::kWarning, "front " + text);
+  }
+  bool was_ready = front_ready_;
+  front_ready_ = false;
+  sites_->front_lost();
+  if (expected) return maybe_stopped();
+  if (state_ == State::kStarting && !was_ready) {
+    start_fail("bulkhead-front could not start: it " + describe(ended, true),
+               options_.kind == Kind::kFpm ? kExitSoftware : 1);
+    return begin_stop(Stop::kFast);
+  }
+  Millis delay = clean ? Millis(0) : front_backoff_.ended(lived);
+  front_restart_ = std::make_unique<loop::Timer>([this] {
+    if (state_ == State::kStopping) return;
+    if (auto started = start_front(); !started) {
+      log_.nginx(LogLevel::kAlert, started.error().describe());
+      front_restart_->arm(*loop_, Backoff::kLongest);
+    }
+  });
+  front_restart_->arm(*loop_, std::max(delay, Millis(1)));
+}
+
+Status Master::start_zygote(const std::string& version) {
+  Zygote& zygote = zygotes_[version];
+  zygote.ready = false;
+  zygote.process = std::make_unique<ChildProcess>(
+      *loop_, reaper_,
+      ChildProcess::Hooks{
+          [this, version](ipc::Op op, std::string_view payload, std::vector<sys::Fd>& fds) {
+            on_zygote_message(version, op, payload, fds);
+          },
+          [this](pid_t pid, const std::string& what) {
+            log_.nginx(LogLevel::kAlert,
+                       "killed PHP process " + std::to_string(pid) + ": it " + what);
+          },
+          [this, version](pid_t pid, const sys::Ended& ended, Millis lived) {
+            on_zygote_ended(version, pid, ended, lived);
+          }});
+  ChildProcess::Start start;
+  start.program = TRY(find_php_program(version));
+  start.argv = {start.program.substr(start.program.rfind('/') + 1), "--zygote"};
+  start.argv.insert(start.argv.end(), options_.php_args.begin(), options_.php_args.end());
+  start.environment = Environment::kWhole;
+  start.role = ipc::Role::kZygote;
+  return zygote.process->start(start);
+}
+
+bool Master::to_zygote(const std::string& version, ipc::Op op, std::string_view payload,
+                       std::span<const sys::FdRef> fds) {
+  auto at = zygotes_.find(version);
+  if (at == zygotes_.end() || !at->second.process->running()) {
+    if (at != zygotes_.end() && at->second.restart != nullptr && at->second.restart->armed()) {
+      return false;  // it is failing: its own timer brings it back
+    }
+    if (auto started = start_zygote(version); !started) {
+      log_.fpm(FpmLevel::kError, started.error().describe());
+      return false;
+    }
+    at = zygotes_.find(version);
+  }
+  return at->second.process->send(op, payload, fds);
+}
+
+void Master::on_zygote_message(const std::string& version, ipc::Op op, std::string_view payload,
+                               std::vector<sys::Fd>& fds) {
+  Zygote& zygote = zygotes_[version];
+  switch (op) {
+    case ipc::Op::kReady:
+      zygote.ready = true;
+      zygote.process->set_phase(ipc::Phase::kServing);
+      if (state_ == State::kServing) {
+        if (std::exchange(replace_when_ready_, false)) {
+          sites_->configure(now_);
+          sites_->replace_all();
+        }
+        sites_->start_eager();
+      }
+      maybe_started();
+      break;
+    case ipc::Op::kForked:
+      sites_->on_forked(*ipc::read_body<ipc::ForkedBody>(payload), std::move(fds[0]));
+      break;
+    case ipc::Op::kForkFailed: {
+      struct Body {
+        uint32_t site;
+        int32_t error;
+      };
+      Body body = *ipc::read_body<Body>(payload);
+      sites_->on_fork_failed(body.site, body.error);
+      break;
+    }
+    default:
+      break;
+  }
+}
+
+void Master::on_zygote_ended(const std::string& version, pid_t pid, const sys::Ended& ended,
+                             Millis lived) {
+  Zygote& zygote = zygotes_[version];
+  bool was_ready = std::exchange(zygote.ready, false);
+  if (state_ == State::kStopping) return maybe_stopped();
+  std::string text = "PHP process " + std::to_string(pid) + " " + describe(ended, true);
+  if (state_ == State::kStarting && !was_ready) {
+    start_fail("PHP could not start: " + text, options_.kind == Kind::kFpm ? kExitSoftware : 1);
+    return begin_stop(Stop::kFast);
+  }
+  if (!replace_when_ready_) log_.fpm(FpmLevel::kWarning, text);
+  sites_->zygote_lost();
+  Millis delay = replace_when_ready_ ? Millis(0) : zygote.backoff.ended(lived);
+  zygote.restart = std::make_unique<loop::Timer>([this, version] {
+    if (state_ == State::kStopping) return;
+    if (auto started = start_zygote(version); !started) {
+      log_.fpm(FpmLevel::kError, started.error().describe());
+      zygotes_[version].restart->arm(*loop_, Backoff::kLongest);
+    }
+  });
+  zygote.restart->arm(*loop_, std::max(delay, Millis(1)));
+}
+
+}  // namespace bulkhead::master

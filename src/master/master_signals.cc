@@ -1,0 +1,208 @@
+// Signals: reload, reopen, stop; in nginx's words, in php-fpm's words, or both.
+//
+// Runs in: master.  Input: signals of root or of the user we run as.
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "master/log_files.h"
+#include "master/master.h"
+#include "sys/files.h"
+#include "sys/notify.h"
+#include "sys/sockets.h"
+
+namespace bulkhead::master {
+
+void Master::on_signals() {
+  while (auto signal = signals_->next()) on_signal(*signal);
+}
+
+void Master::log_signal(const sys::Signal& signal, std::string_view effect) {
+  if (!speaks_nginx()) return;
+  std::string text = "signal " + std::to_string(signal.number) + " (" +
+                     sys::signal_name(signal.number) + ") received";
+  if (signal.sender != 0) text += " from " + std::to_string(signal.sender);
+  log_.nginx(LogLevel::kNotice, text.append(effect));
+}
+
+void Master::on_signal(const sys::Signal& signal) {
+  bool fpm = options_.kind == Kind::kFpm;
+  switch (signal.number) {
+    case SIGCHLD:
+      reaper_.collect();
+      break;
+    case SIGTERM:
+    case SIGINT:
+      log_signal(signal, ", exiting");
+      if (fpm) log_.fpm(FpmLevel::kNotice, "Terminating ...");
+      begin_stop(Stop::kFast);
+      break;
+    case SIGQUIT:
+      log_signal(signal, ", shutting down");
+      if (fpm) log_.fpm(FpmLevel::kNotice, "Finishing ...");
+      begin_stop(Stop::kGraceful);
+      break;
+    case SIGUSR1:
+      log_signal(signal, ", reopening logs");
+      reopen();
+      break;
+    case SIGHUP:
+      if (fpm) break;  // php-fpm has no meaning for it
+      log_signal(signal, ", reconfiguring");
+      log_.nginx(LogLevel::kNotice, "reconfiguring");
+      reload();
+      break;
+    case SIGUSR2:
+      if (fpm) {
+        log_.fpm(FpmLevel::kNotice, "Reloading in progress ...");
+        log_.fpm(FpmLevel::kNotice, "reloading: execvp(\"php-fpm\", {\"php-fpm\"})");
+        reload();
+      } else {
+        log_signal(signal, ", ignoring: the binary is changed by a restart");
+      }
+      break;
+    default:
+      log_signal(signal, ", ignoring");
+      break;
+  }
+}
+
+void Master::reload() {
+  if (state_ != State::kServing) return;
+  sys::notify_service_manager("RELOADING=1");
+  auto done = [] { sys::notify_service_manager("READY=1"); };
+  auto loaded = load(options_);
+  if (!loaded) {
+    report_load_error(loaded.error());
+    log_.person("reload failed; the old configuration keeps serving");
+    return done();
+  }
+  report_warnings(*loaded);
+  ids_.apply(&loaded->snapshot);
+  loaded->snapshot.loops = now_.snapshot.loops;  // threads are made when front starts
+  auto files = open_log_files(*loaded->model);
+  if (!files) {
+    log_.nginx(LogLevel::kEmerg, files.error().describe());
+    return done();
+  }
+  if (!listeners_.open(*loaded, options_.kind, false)) return done();
+  now_ = std::move(*loaded);
+  use_logs(now_, std::move(*files));
+  if (speaks_nginx()) {
+    log_.nginx(LogLevel::kNotice, "using the \"epoll\" event method");
+    log_.nginx(LogLevel::kNotice, "start worker processes");
+  }
+  if (options_.kind == Kind::kFpm) {
+    // Who reloads php-fpm expects php.ini to be read again and every script to be fresh.
+    replace_when_ready_ = true;
+    for (auto& [version, zygote] : zygotes_) zygote.process->signal(SIGTERM);
+    for (int round = 0; round < 2; ++round) {
+      for (const std::string& address : now_.pool_addresses) {
+        std::string path = sys::unix_path(address);
+        log_.fpm(FpmLevel::kNotice,
+                 "using inherited socket fd=" + std::to_string(listeners_.number_of(address)) +
+                     ", \"" + (path.empty() ? sys::address_text(address) : path) + "\"");
+      }
+    }
+  } else {
+    sites_->configure(now_);
+  }
+  if (front_ != nullptr && front_->running()) configure_front();
+  if (options_.kind == Kind::kFpm) {
+    log_.fpm(FpmLevel::kNotice, "fpm is running, pid " + std::to_string(::getpid()));
+    log_.fpm(FpmLevel::kNotice, "ready to handle connections");
+  } else {
+    sites_->start_eager();
+  }
+  log_.person("configuration reloaded");
+  done();
+}
+
+void Master::reopen() {
+  if (state_ == State::kStopping) return;
+  if (speaks_nginx()) log_.nginx(LogLevel::kNotice, "reopening logs");
+  auto files = open_log_files(*now_.model);
+  if (!files) {
+    log_.nginx(LogLevel::kEmerg, files.error().describe());
+    return;
+  }
+  use_logs(now_, std::move(*files));
+  std::vector<sys::FdRef> fds(log_files_.begin(), log_files_.end());
+  if (front_ != nullptr && front_->running()) send_chunks(ipc::Op::kLogFiles, fds);
+  sites_->reopen_logs();
+  if (speaks_fpm()) log_.fpm(FpmLevel::kNotice, "error log file re-opened");
+}
+
+void Master::begin_stop(Stop how) {
+  bool again = state_ == State::kStopping;
+  if (again && stop_how_ == Stop::kFast) return;
+  state_ = State::kStopping;
+  stop_how_ = how;
+  done_ = false;
+  if (!again) sys::notify_service_manager("STOPPING=1");
+  listeners_.close_all(true);
+  bool front_running = front_ != nullptr && front_->running();
+  Millis patience(0);
+  if (how == Stop::kGraceful) {
+    patience = now_.model->worker_shutdown_timeout;
+    if (options_.kind == Kind::kFpm) {
+      patience = Millis(now_.fpm->global.process_control_timeout_s * 1000);
+    }
+    if (front_running) {
+      front_->set_phase(ipc::Phase::kStopping);
+      front_->send(ipc::Op::kQuit);
+    }
+  } else {
+    patience = kStopPatience;
+    if (front_running) front_->signal(SIGTERM);
+    sites_->stop_all(false, kStopPatience);
+  }
+  deadline_ = std::make_unique<loop::Timer>([this] {
+    // Out of patience: graceful becomes fast, fast becomes certain.
+    if (stop_how_ == Stop::kGraceful) return begin_stop(Stop::kFast);
+    if (front_ != nullptr) front_->signal(SIGKILL);
+    for (auto& [version, zygote] : zygotes_) zygote.process->signal(SIGKILL);
+    sites_->kill_all();
+  });
+  if (patience > Millis(0)) deadline_->arm(*loop_, patience);
+  maybe_stopped();
+}
+
+void Master::maybe_stopped() {
+  if (state_ != State::kStopping || done_) return;
+  if (front_ != nullptr && front_->running()) return;
+  if (!sites_->all_ended()) {
+    // Nobody asks them any more: they finish what runs.
+    if (stop_how_ == Stop::kGraceful) sites_->stop_all(true, Millis(0));
+    return;
+  }
+  bool waiting = false;
+  for (auto& [version, zygote] : zygotes_) {
+    if (!zygote.process->running()) continue;
+    zygote.process->signal(SIGTERM);
+    waiting = true;
+  }
+  if (waiting) {
+    if (deadline_ != nullptr && !deadline_->armed()) {
+      stop_how_ = Stop::kFast;
+      deadline_->arm(*loop_, kStopPatience);
+    }
+    return;
+  }
+  finish();
+}
+
+void Master::finish() {
+  done_ = true;
+  control_.reset();
+  if (pid_written_) sys::remove_file(pid_path_);
+  if (options_.kind == Kind::kFpm) {
+    if (exit_code_ == 0) log_.fpm(FpmLevel::kNotice, "exiting, bye-bye!");
+  } else {
+    log_.nginx(LogLevel::kNotice, "exit");
+    if (exit_code_ == 0) log_.person("stopped");
+  }
+  if (exit_code_ != 0) daemon_.report_started(exit_code_, false);
+}
+
+}  // namespace bulkhead::master

@@ -1,0 +1,217 @@
+#include "master/sites.h"
+
+#include <algorithm>
+
+#include "sys/files.h"
+#include "sys/sealed.h"
+
+namespace bulkhead::master {
+
+Sites::~Sites() = default;
+
+bool Sites::is_eager(const Site& site) {
+  return site.spec.has_pool && site.spec.pool.pm != config::Pm::kOndemand;
+}
+
+bool Sites::has_pools() const {
+  return std::any_of(sites_.begin(), sites_.end(),
+                     [](const auto& entry) { return entry.second.spec.has_pool; });
+}
+
+size_t Sites::waiting_for_pools() const {
+  return static_cast<size_t>(std::count_if(sites_.begin(), sites_.end(), [](const auto& entry) {
+    const Site& site = entry.second;
+    return is_eager(site) && !site.failed && (site.current == nullptr || !site.current->ready());
+  }));
+}
+
+Sites::Site* Sites::find(uint32_t id) {
+  auto at = sites_.find(id);
+  return at == sites_.end() ? nullptr : &at->second;
+}
+
+SiteLife* Sites::find_life(uint32_t site, uint32_t epoch) {
+  for (const auto& life : lives_) {
+    if (life->site() == site && life->epoch() == epoch) return life.get();
+  }
+  return nullptr;
+}
+
+SiteSpec Sites::spec_of(const config::Site& site, const Loaded& loaded) const {
+  SiteSpec spec;
+  spec.id = site.id;
+  spec.name = site.name;
+  spec.has_pool = site.has_pool;
+  if (const config::PoolConfig* pool = loaded.pool_of(site)) spec.pool = *pool;
+  if (sys::is_root()) {
+    // load() has looked both names up already.
+    if (auto who = sys::find_identity(site.user, site.group)) spec.identity = std::move(*who);
+  }
+  return spec;
+}
+
+void Sites::problem(const Site& site, const std::string& text) {
+  if (site.spec.has_pool) {
+    w_.log.fpm(FpmLevel::kError, "[pool " + site.spec.name + "] " + text);
+  } else {
+    w_.log.nginx(LogLevel::kAlert, "site " + site.spec.name + ": " + text);
+  }
+}
+
+void Sites::configure(const Loaded& loaded) {
+  std::map<uint32_t, SiteSpec> wanted;
+  std::vector<PlannedSite> before, after;
+  for (const config::Site& site : loaded.snapshot.sites) {
+    wanted[site.id] = spec_of(site, loaded);
+  }
+  auto pool_of = [](const SiteSpec& s) { return s.has_pool ? &s.pool : nullptr; };
+  for (const auto& [id, site] : sites_) before.push_back({id, pool_of(site.spec)});
+  for (const auto& [id, spec] : wanted) after.push_back({id, pool_of(spec)});
+  graceful_patience_ = Millis(loaded.fpm ? loaded.fpm->global.process_control_timeout_s * 1000 : 0);
+  bool new_loops = loops_ != loaded.snapshot.loops;
+  loops_ = loaded.snapshot.loops;
+  for (const SiteStep& step : plan_sites(before, after)) {
+    if (step.action == SiteAction::kRemove) {
+      remove(step.id);
+      continue;
+    }
+    Site& site = sites_[step.id];
+    site.spec = std::move(wanted[step.id]);
+    site.failed = false;
+    site.retry_at = {};
+    if (step.action == SiteAction::kReplace || new_loops) {
+      replace(site);
+    } else if (step.action == SiteAction::kResize) {
+      resize(site);
+    }
+  }
+}
+
+void Sites::remove(uint32_t id) {
+  Site* site = find(id);
+  if (site == nullptr) return;
+  if (site->replacement != nullptr) retire(site->replacement, false);
+  if (site->current != nullptr) retire(site->current, true);
+  sites_.erase(id);
+}
+
+void Sites::resize(Site& site) {
+  auto bytes = sys::create_sealed("pool", config::serialise(site.spec.pool));
+  if (!bytes) return problem(site, bytes.error().describe());
+  sys::FdRef fds[] = {*bytes};
+  for (SiteLife* life : {site.current, site.replacement}) {
+    if (life != nullptr) life->send(ipc::Op::kResize, {}, fds);
+  }
+}
+
+void Sites::replace(Site& site) {
+  if (site.replacement != nullptr) retire(std::exchange(site.replacement, nullptr), false);
+  if (site.current == nullptr) return;
+  if (!site.current->ready()) {
+    // Not up yet: nothing to keep.
+    retire(std::exchange(site.current, nullptr), true);
+    if (is_eager(site)) start(site);
+    return;
+  }
+  site.replacement = launch(site, Announce::kWhenReady);
+}
+
+void Sites::replace_all() {
+  for (auto& [id, site] : sites_) replace(site);
+}
+
+void Sites::start_eager() {
+  for (auto& [id, site] : sites_) {
+    if (is_eager(site) && site.current == nullptr && !stopping_) start(site);
+  }
+}
+
+void Sites::wake(uint32_t id) {
+  Site* site = find(id);
+  auto refuse = [&] {
+    ipc::SiteDownBody down{id, 0, 1};
+    w_.to_front(ipc::Op::kSiteDown, ipc::body_bytes(down), {});
+  };
+  if (site == nullptr || stopping_) return refuse();
+  if (site->current != nullptr) {
+    if (!site->current->announced) announce(*site, site->current);
+    return;
+  }
+  if (w_.loop.now() < site->retry_at) return refuse();
+  if (!start(*site)) refuse();
+}
+
+bool Sites::start(Site& site) {
+  site.current = launch(site, Announce::kNow);
+  if (site.current == nullptr) restart_later(site, Millis(0));
+  return site.current != nullptr;
+}
+
+SiteLife* Sites::launch(Site& site, Announce when) {
+  SiteLife::Hooks hooks{
+      [this](SiteLife* life) { on_ready(life); }, [this](SiteLife* life) { on_idle(life); },
+      [this](SiteLife* life, uint8_t level, std::string_view text) { on_log(life, level, text); },
+      [this](SiteLife* life, const std::string& what) {
+        w_.log.nginx(LogLevel::kAlert, "killed the process " + std::to_string(life->pid()) +
+                                           " of site " + life->name() + ": it " + what);
+      },
+      [this](SiteLife* life) { on_ended(life); }};
+  auto owned = std::make_unique<SiteLife>(w_.loop, w_.reaper, site.spec.id, next_epoch_++,
+                                          site.spec.name, std::move(hooks));
+  SiteLife* life = owned.get();
+  if (auto begun = begin(site, life); !begun) {
+    problem(site, "cannot start: " + begun.error().describe());
+    site.failed = true;
+    // The caller may be inside one of its callbacks.
+    w_.loop.defer([dead = std::shared_ptr<SiteLife>(std::move(owned))] {});
+    return nullptr;
+  }
+  lives_.push_back(std::move(owned));
+  if (when == Announce::kNow) announce(site, life);
+  return life;
+}
+
+Status Sites::begin(Site& site, SiteLife* life) {
+  life->ends = TRY(SiteEnds::create(site.spec.has_pool, loops_));
+  if (!site.spec.has_pool) return life->start_files(site.spec, &life->ends);
+  SiteLife::ForkRequest request = TRY(life->prepare_fork(site.spec, life->ends));
+  if (!w_.to_zygote(site.spec.pool.php_version, ipc::Op::kFork, ipc::body_bytes(request.body),
+                    request.fds)) {
+    return fail("PHP is not running");
+  }
+  life->ends.site_channels.clear();
+  return {};
+}
+
+void Sites::announce(const Site& site, SiteLife* life) {
+  ipc::SiteUpBody body{life->site(), life->epoch(), loops_, 0};
+  std::vector<sys::FdRef> fds;
+  SiteEnds& ends = life->ends;
+  if (site.spec.has_pool) {
+    body.workers_max = static_cast<uint32_t>(std::max(site.spec.pool.max_children, 1));
+    fds.push_back(ends.bell);
+  }
+  for (size_t i = 0; i < ends.front_channels.size(); ++i) {
+    if (site.spec.has_pool) {
+      fds.push_back(ends.segments[i]);
+      fds.push_back(ends.wakes[i]);
+    }
+    fds.push_back(ends.front_channels[i]);
+  }
+  life->announced = w_.to_front(ipc::Op::kSiteUp, ipc::body_bytes(body), fds);
+  // Ours would keep the channels open after front or the site has died.
+  if (life->announced) life->ends = {};
+}
+
+void Sites::say_down(const SiteLife& life, uint32_t reason) {
+  if (!life.announced) return;
+  ipc::SiteDownBody down{life.site(), life.epoch(), reason};
+  w_.to_front(ipc::Op::kSiteDown, ipc::body_bytes(down), {});
+}
+
+void Sites::retire(SiteLife* life, bool graceful) {
+  say_down(*life, 2);
+  life->stop(graceful, graceful ? graceful_patience_ : kStopPatience);
+}
+
+}  // namespace bulkhead::master

@@ -1,0 +1,121 @@
+// All sites: asleep, waking, up, being replaced, going away.
+//
+// Runs in: master.  Input: wake-up requests of front (ids only), messages of the sites.
+//
+// A site has at most one current life, one replacement on its way up, and any number of retired
+// lives that finish their last requests.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "ipc/protocol.h"
+#include "loop/event_loop.h"
+#include "master/load.h"
+#include "master/log.h"
+#include "master/plan.h"
+#include "master/site_life.h"
+
+namespace bulkhead::master {
+
+// Log lines per second that a site may have in php-fpm's log; more are counted, not written.
+constexpr uint32_t kLogLinesPerSecond = 2000;
+
+class Sites {
+ public:
+  using Send = std::function<bool(ipc::Op, std::string_view, std::span<const sys::FdRef>)>;
+  struct Wiring {
+    loop::EventLoop& loop;
+    Reaper& reaper;
+    Log& log;
+    Kind kind;
+    Send to_front;
+    // To the zygote of a PHP version; starts it when it is not there.
+    std::function<bool(const std::string& php_version, ipc::Op, std::string_view,
+                       std::span<const sys::FdRef>)>
+        to_zygote;
+    std::function<void()> on_change;  // a life began or ended
+  };
+  explicit Sites(Wiring wiring) : w_(std::move(wiring)) {}
+  ~Sites();
+
+  // Puts a configuration in force.  Pools that replace others become current once they are ready.
+  void configure(const Loaded& loaded);
+  // Front wants the site.
+  void wake(uint32_t id);
+  // Starts the pools that run without being asked (pm = static, dynamic).
+  void start_eager();
+  // Replaces every pool gracefully (php-fpm's reload).
+  void replace_all();
+  void on_forked(const ipc::ForkedBody& body, sys::Fd pidfd);
+  void on_fork_failed(uint32_t site, int error);
+  // Forks the zygote had not answered are lost.
+  void zygote_lost();
+  // Front is gone and took its ends of every ring with it: all lives are replaced.
+  void front_lost();
+  // Front refuses to talk to it: it broke protocol.
+  void refused(uint32_t id);
+  // New access log descriptors.
+  void reopen_logs();
+  void stop_all(bool graceful, Millis patience);
+  void kill_all();
+
+  [[nodiscard]] bool all_ended() const { return lives_.empty(); }
+  [[nodiscard]] bool has_pools() const;
+  // Eager pools that are not ready yet.
+  [[nodiscard]] size_t waiting_for_pools() const;
+
+  struct Report {
+    uint32_t id;
+    std::string name, user, state;
+    bool has_pool;
+    std::vector<pid_t> pids;
+  };
+  [[nodiscard]] std::vector<Report> report() const;
+
+ private:
+  struct Site {
+    SiteSpec spec;
+    SiteLife* current = nullptr;  // may be starting
+    SiteLife* replacement = nullptr;
+    Backoff backoff;
+    loop::Clock::time_point retry_at{};
+    std::unique_ptr<loop::Timer> restart;
+    bool failed = false;              // the last life never became ready
+    uint32_t lines = 0, dropped = 0;  // log lines this second
+    int64_t second = 0;
+  };
+  enum class Announce : uint8_t { kNow, kWhenReady };
+  [[nodiscard]] static bool is_eager(const Site& site);
+  SiteSpec spec_of(const config::Site& site, const Loaded& loaded) const;
+  bool start(Site& site);
+  SiteLife* launch(Site& site, Announce announce);
+  Status begin(Site& site, SiteLife* life);
+  void announce(const Site& site, SiteLife* life);
+  void say_down(const SiteLife& life, uint32_t reason);
+  void retire(SiteLife* life, bool graceful);
+  void replace(Site& site);
+  void resize(Site& site);
+  void remove(uint32_t id);
+  void restart_later(Site& site, Millis lived);
+  void on_ready(SiteLife* life);
+  void on_idle(SiteLife* life);
+  void on_log(SiteLife* life, uint8_t level, std::string_view text);
+  void on_ended(SiteLife* life);
+  void log_end(const SiteLife& life);
+  Site* find(uint32_t id);
+  SiteLife* find_life(uint32_t site, uint32_t epoch);
+  void problem(const Site& site, const std::string& text);
+
+  Wiring w_;
+  std::map<uint32_t, Site> sites_;
+  std::vector<std::unique_ptr<SiteLife>> lives_;
+  uint32_t loops_ = 1, next_epoch_ = 1;
+  Millis graceful_patience_{0};
+  bool stopping_ = false;
+};
+
+}  // namespace bulkhead::master

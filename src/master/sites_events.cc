@@ -1,0 +1,200 @@
+// What happens to a site's lives: ready, idle, talking, ended.
+//
+// Runs in: master.
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+
+#include "master/sites.h"
+#include "sys/files.h"
+
+namespace bulkhead::master {
+
+void Sites::on_forked(const ipc::ForkedBody& body, sys::Fd pidfd) {
+  if (SiteLife* life = find_life(body.site, body.epoch)) {
+    life->forked(body.pid, std::move(pidfd));
+    w_.on_change();
+  } else {
+    // Given up meanwhile; its channel is closed, so it ends by itself.  Make sure of it.
+    (void)sys::send_signal(pidfd, 9);
+  }
+}
+
+void Sites::on_fork_failed(uint32_t id, int error) {
+  for (size_t i = 0; i < lives_.size(); ++i) {
+    SiteLife* life = lives_[i].get();
+    if (life->site() != id || life->pid() > 0) continue;
+    w_.log.fpm(FpmLevel::kError, "[pool " + life->name() + "] fork() failed: " +
+                                     std::strerror(error) + " (" + std::to_string(error) + ")");
+    life->fork_failed();
+    return;
+  }
+}
+
+void Sites::zygote_lost() {
+  std::vector<SiteLife*> lost;
+  for (const auto& life : lives_) {
+    Site* site = find(life->site());
+    if (life->pid() <= 0 && (site == nullptr || site->spec.has_pool)) lost.push_back(life.get());
+  }
+  for (SiteLife* life : lost) life->fork_failed();
+}
+
+void Sites::front_lost() {
+  for (const auto& life : lives_) life->announced = false;
+  for (auto& [id, site] : sites_) {
+    if (site.replacement != nullptr) retire(std::exchange(site.replacement, nullptr), false);
+    if (site.current != nullptr) retire(std::exchange(site.current, nullptr), true);
+  }
+}
+
+void Sites::refused(uint32_t id) {
+  Site* site = find(id);
+  if (site == nullptr || site->current == nullptr) return;
+  w_.log.nginx(LogLevel::kAlert, "site " + site->spec.name + " broke protocol and is stopped");
+  site->current->kill();
+}
+
+void Sites::reopen_logs() {
+  for (auto& [id, site] : sites_) {
+    if (!site.spec.has_pool || site.spec.pool.access_log.empty()) continue;
+    auto fd = sys::open_log(site.spec.pool.access_log, 0600);
+    if (!fd) {
+      problem(site, "unable to re-open access log: " + fd.error().describe());
+      continue;
+    }
+    sys::FdRef fds[] = {*fd};
+    for (SiteLife* life : {site.current, site.replacement}) {
+      if (life != nullptr) life->send(ipc::Op::kReopen, {}, fds);
+    }
+  }
+}
+
+void Sites::stop_all(bool graceful, Millis patience) {
+  stopping_ = true;
+  for (auto& [id, site] : sites_) site.restart.reset();
+  for (size_t i = 0; i < lives_.size(); ++i) lives_[i]->stop(graceful, patience);
+}
+
+void Sites::kill_all() {
+  stopping_ = true;
+  for (size_t i = 0; i < lives_.size(); ++i) lives_[i]->kill();
+}
+
+void Sites::on_ready(SiteLife* life) {
+  Site* site = find(life->site());
+  if (site == nullptr) return;
+  site->failed = false;
+  if (site->replacement == life) {
+    // The new one takes over; the old one finishes what it has.
+    SiteLife* old = std::exchange(site->current, std::exchange(site->replacement, nullptr));
+    announce(*site, life);
+    if (old != nullptr) old->stop(true, graceful_patience_);
+  }
+  w_.on_change();
+}
+
+void Sites::on_idle(SiteLife* life) {
+  Site* site = find(life->site());
+  if (site == nullptr || site->current != life || site->replacement != nullptr) return;
+  if (is_eager(*site) && site->spec.pool.idle_timeout_s == 0) return;
+  site->current = nullptr;
+  retire(life, true);
+}
+
+void Sites::on_log(SiteLife* life, uint8_t level, std::string_view text) {
+  if (Site* site = find(life->site())) {
+    int64_t second = w_.loop.wall_seconds();
+    if (site->second != second) {
+      uint32_t dropped = std::exchange(site->dropped, 0);
+      site->second = second;
+      site->lines = 0;
+      if (dropped != 0) {
+        w_.log.fpm(FpmLevel::kWarning, "[pool " + life->name() + "] " + std::to_string(dropped) +
+                                           " log lines dropped: more than " +
+                                           std::to_string(kLogLinesPerSecond) + " in a second");
+      }
+    }
+    if (++site->lines > kLogLinesPerSecond) {
+      ++site->dropped;
+      return;
+    }
+  }
+  std::string line = clean(text);
+  if (level == 0) return w_.log.fpm_raw(line);
+  auto as = static_cast<FpmLevel>(std::clamp<uint8_t>(level, 1, 5));
+  if (!line.starts_with("[pool ")) line = "[pool " + life->name() + "] " + line;
+  w_.log.fpm(as, line);
+}
+
+void Sites::log_end(const SiteLife& life) {
+  char seconds[32];
+  std::snprintf(seconds, sizeof seconds, "%.6f", static_cast<double>(life.lived().count()) / 1000);
+  w_.log.fpm(FpmLevel::kWarning, "[pool " + life.name() + "] pool process " +
+                                     std::to_string(life.pid()) + " ended unexpectedly after " +
+                                     seconds + " seconds from start");
+}
+
+void Sites::restart_later(Site& site, Millis lived) {
+  Millis delay = site.backoff.ended(lived);
+  site.retry_at = w_.loop.now() + delay;
+  if (!is_eager(site) || stopping_) return;
+  uint32_t id = site.spec.id;
+  site.restart = std::make_unique<loop::Timer>([this, id] {
+    Site* again = find(id);
+    if (again == nullptr || again->current != nullptr || stopping_) return;
+    // The timer is replaced by a failing start: not from inside itself.
+    w_.loop.defer([this, id] {
+      Site* due = find(id);
+      if (due != nullptr && due->current == nullptr && !stopping_) start(*due);
+    });
+  });
+  site.restart->arm(w_.loop, std::max(delay, Millis(1)));
+}
+
+void Sites::on_ended(SiteLife* life) {
+  say_down(*life, life->ready() ? 0 : 1);
+  Site* site = find(life->site());
+  if (site != nullptr && site->replacement == life) {
+    site->replacement = nullptr;
+    problem(*site, "the new pool did not start; the old one keeps serving");
+  } else if (site != nullptr && site->current == life) {
+    site->current = nullptr;
+    site->failed = !life->ready();
+    if (!stopping_) {
+      if (site->spec.has_pool && life->ready()) log_end(*life);
+      if (!site->spec.has_pool) {
+        problem(*site,
+                "process " + std::to_string(life->pid()) + " " + describe(life->how(), false));
+      }
+      restart_later(*site, life->lived());
+    }
+  }
+  auto at = std::find_if(lives_.begin(), lives_.end(), [&](auto& l) { return l.get() == life; });
+  if (at != lives_.end()) {
+    // It may be running one of its own callbacks: it dies when the loop is back.
+    w_.loop.defer([dead = std::shared_ptr<SiteLife>(std::move(*at))] {});
+    lives_.erase(at);
+  }
+  w_.on_change();
+}
+
+std::vector<Sites::Report> Sites::report() const {
+  std::vector<Report> out;
+  for (const auto& [id, site] : sites_) {
+    Report one{id, site.spec.name, "", "asleep", site.spec.has_pool, {}};
+    one.user = site.spec.identity ? site.spec.identity->name : sys::user_name(::getuid());
+    if (site.current != nullptr) one.state = site.current->ready() ? "up" : "starting";
+    if (site.current == nullptr && site.failed) one.state = "failed";
+    if (site.replacement != nullptr) one.state = "replacing";
+    for (const auto& life : lives_) {
+      if (life->site() == id && life->pid() > 0) one.pids.push_back(life->pid());
+    }
+    out.push_back(std::move(one));
+  }
+  return out;
+}
+
+}  // namespace bulkhead::master
