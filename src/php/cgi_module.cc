@@ -68,7 +68,7 @@ PHP_FUNCTION(fastcgi_finish_request) {
   if (g_engine.source == nullptr || g_engine.finished) RETURN_FALSE;
   php_output_end_all();
   php_header();
-  finish_response();
+  finish_response(Finish::kEarly);
   RETURN_TRUE;
 }
 

@@ -219,7 +219,7 @@ Served serve(RequestSource& source, RequestHooks& hooks) {
   SG(server_context) = &g_engine;
   const bool ok = run_request(&answer);
   if (g_engine.body_file >= 0) close(g_engine.body_file);
-  finish_response();
+  finish_response(Finish::kAtEnd);
   SG(server_context) = nullptr;
   g_engine.source = nullptr;
   return ok ? Served::kDone : Served::kBroken;

@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "php/engine.h"
+#include "php/libphp.h"
 #include "php/out_buffer.h"
 #include "php/param_table.h"
-#include "php/libphp.h"
 
 namespace bulkhead::php {
 
@@ -44,7 +44,7 @@ extern zend_module_entry g_cgi_module;
 // A log line: to the request's stderr when there is one, and to the pool's log.
 void log_line(LogLevel level, std::string_view text) noexcept;
 // Ends the response: the rest of the body, then the end mark.  Harmless when it was done already.
-bool finish_response() noexcept;
+bool finish_response(Finish when) noexcept;
 // Fills SG(request_info) from the parameters.
 void init_request_info() noexcept;
 // Sets one ini entry for the whole process (pool settings).  False: there is no such entry.

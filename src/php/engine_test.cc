@@ -49,7 +49,7 @@ class MemorySource final : public RequestSource {
     ++flushes;
     return !gone;
   }
-  void finish(const Usage&) noexcept override {
+  void finish(const Usage&, Finish) noexcept override {
     ++finishes;
     body_at_finish = body;
   }

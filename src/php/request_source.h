@@ -26,6 +26,11 @@ struct Usage {
   uint64_t memory_peak = 0;
 };
 
+enum class Finish : uint8_t {
+  kEarly,  // fastcgi_finish_request(): the script goes on
+  kAtEnd,
+};
+
 // Every call is noexcept: PHP leaves scripts by longjmp, so nothing may unwind through libphp.
 class RequestSource {
  public:
@@ -44,7 +49,7 @@ class RequestSource {
   // Everything written so far goes to the client now.
   virtual bool flush() noexcept = 0;
   // The response is complete; the script may still run (fastcgi_finish_request).
-  virtual void finish(const Usage& usage) noexcept = 0;
+  virtual void finish(const Usage& usage, Finish when) noexcept = 0;
 };
 
 }  // namespace bulkhead::php

@@ -167,7 +167,7 @@ void log_message(const char* message, int) noexcept {
 int activate() noexcept { return g_engine.source == nullptr ? SUCCESS : activate_user_ini(); }
 
 int deactivate() noexcept {
-  if (g_engine.source != nullptr && SG(sapi_started) && !finish_response()) {
+  if (g_engine.source != nullptr && SG(sapi_started) && !finish_response(Finish::kAtEnd)) {
     php_handle_aborted_connection();
   }
   return SUCCESS;
@@ -236,7 +236,7 @@ void log_line(LogLevel level, std::string_view text) noexcept {
   if (!heard) php_handle_aborted_connection();
 }
 
-bool finish_response() noexcept {
+bool finish_response(Finish when) noexcept {
   if (g_engine.finished) return true;
   g_engine.finished = true;
   const bool sent = g_engine.out.send();
@@ -244,7 +244,7 @@ bool finish_response() noexcept {
   usage.app_status = 0;
   usage.cpu_us = g_engine.hooks->cpu_us();
   usage.memory_peak = zend_memory_peak_usage(true);
-  g_engine.source->finish(usage);
+  g_engine.source->finish(usage, when);
   g_engine.out.close();
   return sent;
 }
