@@ -27,7 +27,7 @@ struct Directive {
   uint32_t file = 0;  // index into Ast::files
   uint32_t line = 0;  // of the ; or { that ends the words, as nginx counts
   bool is_block = false;
-  uint32_t end_line = 0;          // of the closing brace, when is_block
+  uint32_t end_line = 0;            // of the closing brace, when is_block
   std::vector<Directive> children;  // when is_block; `include` is already replaced by its contents
 };
 
@@ -41,6 +41,9 @@ struct Ast {
   std::vector<Directive> top;
   std::string prefix;       // -p, ends in '/'
   std::string conf_prefix;  // directory of the main file, ends in '/'
+  // Facts of the machine that meaning depends on, so that master and front build equal models.
+  std::string hostname;        // lower case, for `server_name $hostname`
+  uint32_t default_port = 80;  // of a server without `listen`; 8000 for an ordinary user
 };
 
 // Compact byte form for the snapshot master hands to front (file texts left out), and back.

@@ -34,20 +34,21 @@ class Lexer {
  public:
   explicit Lexer(std::string_view text) : text_(text) {}
 
-  // The next statement.  `depth` > 0 says that a block is open (only for the wording at the end).
+  // The next statement.
   // Errors: `unexpected ";"`, `unexpected "{"`, `unexpected end of file, expecting ...`,
   //   `unexpected "x"` after a quoted word, `too long parameter, ...`.
-  std::expected<Statement, LexError> next(bool block_is_open);
+  std::expected<Statement, LexError> next();
   [[nodiscard]] uint32_t line() const { return line_; }
 
  private:
-  struct Scanned;
+  enum class Word1 : uint8_t { kWord, kSemicolon, kOpen, kClose, kEof };
+  std::expected<Word1, LexError> token(Word* word, bool has_words);
+  std::expected<Word1, LexError> quoted_word(Word* word, char quote);
+  std::expected<Word1, LexError> bare_word(Word* word);
   void skip_blank();
-  std::expected<Word, LexError> quoted_word(char quote);
-  std::expected<Word, LexError> bare_word();
-  std::expected<void, LexError> append_escape(std::string* word);
-  std::unexpected<LexError> error(std::string text) const;
-  std::unexpected<LexError> too_long(const Word& word, uint32_t start_line) const;
+  [[nodiscard]] std::unexpected<LexError> error(std::string text) const;
+  // Undoes \" \' \\ \t \r \n; any other backslash stays.
+  static std::string unescape(std::string_view raw);
 
   std::string_view text_;
   size_t at_ = 0;

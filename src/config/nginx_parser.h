@@ -46,6 +46,8 @@ std::string dump_files(const Ast& ast);
 constexpr std::string_view kCommandLine = "command line";
 
 // Set (as the name of a Directive) where parsing stopped; build_model() reports its first word.
-constexpr std::string_view kErrorDirective = "\x01" "error";
+constexpr std::string_view kErrorDirective =
+    "\x01"
+    "error";
 
 }  // namespace bulkhead::config

@@ -68,10 +68,10 @@ enum class Support : uint8_t {
 
 // How a value comes down from http to server to location.
 enum class Merge : uint8_t {
-  kNotMerged,  // belongs to its block only
-  kOverride,   // own value, else the outer block's, else the default
+  kNotMerged,    // belongs to its block only
+  kOverride,     // own value, else the outer block's, else the default
   kReplaceList,  // own list replaces the outer one as a whole
-  kAppend,     // every mention counts, in order
+  kAppend,       // every mention counts, in order
 };
 
 enum class ReloadEffect : uint8_t { kServing /* next request */, kSockets, kLogs, kRestart };
@@ -83,12 +83,12 @@ struct DirectiveRow {
   uint32_t contexts = 0;
   uint32_t arguments = 0;
   Support support = Support::kInForce;
-  Setter set = nullptr;             // kInForce, and others that look at their words
-  std::string_view default_value;   // as the documentation writes it; "" for none
+  Setter set = nullptr;            // kInForce, and others that look at their words
+  std::string_view default_value;  // as the documentation writes it; "" for none
   Merge merge = Merge::kOverride;
   ReloadEffect reload = ReloadEffect::kServing;
-  std::string_view help;            // one line; for kUnsupported and kRefused: what is missing
-  bool bulkhead_only = false;       // unknown to Dialect::kNginx
+  std::string_view help;       // one line; for kUnsupported and kRefused: what is missing
+  bool bulkhead_only = false;  // unknown to Dialect::kNginx
 };
 
 // All rows, sorted by name; a name may have several rows with different contexts.

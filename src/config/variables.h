@@ -34,7 +34,7 @@ class VariableNames {
  public:
   // The slot of a variable that `set` or a named capture defines.
   uint32_t define_user(std::string_view name);
-  void define_map(std::string_view name, uint32_t index) { maps_[std::string(name)] = index; }
+  void define_map(std::string_view name, uint32_t index);
   [[nodiscard]] const uint32_t* find_map(std::string_view name) const;
 
   // The meaning of `$name`.  A name nobody has defined yet gets a slot; see first_undefined().
