@@ -5,7 +5,7 @@
 
 #include "sys/directory.h"
 #include "sys/open_beneath.h"
-#include "sys/shared_memory.h"
+#include "sys/sealed.h"
 
 namespace bulkhead::opener {
 namespace {
