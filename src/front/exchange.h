@@ -180,7 +180,7 @@ struct Exchange {
   AppTarget target;
   Params params;
   bool params_ready = false;
-  uint32_t peers_tried = 0;
+  uint64_t peers_tried = 0;           // bit per peer of the upstream
   std::vector<UpstreamTry> tries;     // the newest is the running one; P adds, O counts in it
   bool accel_buffering = true;        // X-Accel-Buffering and fastcgi_buffering
   int64_t body_length = -1;           // (O) of the request body once known

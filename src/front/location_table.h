@@ -17,10 +17,10 @@ namespace bulkhead::front {
 struct LocationPlan;
 
 enum class Found : uint8_t {
-  kNone,       // no location of this level matches
-  kPrefix,     // a prefix does; a regular expression outside may still win
-  kDecided,    // exact match or regular expression
-  kAddSlash,   // 301 to the location's name: the slash is missing
+  kNone,      // no location of this level matches
+  kPrefix,    // a prefix does; a regular expression outside may still win
+  kDecided,   // exact match or regular expression
+  kAddSlash,  // 301 to the location's name: the slash is missing
 };
 
 class LocationTable {

@@ -6,8 +6,8 @@
 // respond(), pass_to_app() or close(), now or later; destroying the Exchange cancels.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -90,9 +90,10 @@ class Phases {
  private:
   friend class Suspension;
   struct Impl;
+  void go_on(Exchange& ex, bool on);
+
   Ambient ambient_;
-  Files& files_;
-  Output& output_;
+  std::unique_ptr<Impl> impl_;
   std::string line_;  // reused
 };
 

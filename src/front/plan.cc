@@ -94,7 +94,27 @@ Handler handler_of(const config::LocConf& conf) {
   return Handler::kStatic;
 }
 
-// "unix:/x" is printed as "unix:/x" everywhere; a leading "/" spelling cannot come from nginx.
+bool same_text(const Template& a, const Template& b) {
+  if (a.parts.size() != b.parts.size()) return false;
+  for (size_t i = 0; i < a.parts.size(); ++i) {
+    const auto &x = a.parts[i], &y = b.parts[i];
+    if (x.kind != y.kind || x.index != y.index || x.text != y.text) return false;
+  }
+  return true;
+}
+
+// The location an inherited alias was written in decides how much of the uri it replaces.
+size_t alias_cut_of(const config::Location& location) {
+  using Kind = config::Location::Kind;
+  const config::Location* origin = &location;
+  while (origin->parent != nullptr &&
+         (origin->kind == Kind::kIf || (origin->parent->conf.is_alias &&
+                                        same_text(origin->parent->conf.root, origin->conf.root)))) {
+    origin = origin->parent;
+  }
+  return origin->kind == Kind::kRegex ? LocationPlan::kWholeUri : origin->text.size();
+}
+
 constexpr std::string_view kNginxProduct = "nginx", kNginxVersion = "nginx/1.22.1";
 
 }  // namespace
@@ -204,7 +224,7 @@ uint32_t Plan::find_upstream(std::string_view name) const {
 }
 
 std::unique_ptr<LocationPlan> Plan::build_location(const config::Location& source,
-                                                   const ServerPlan& server) {
+                                                   ServerPlan& server) {
   auto plan = std::make_unique<LocationPlan>();
   const config::LocConf& conf = source.conf;
   plan->source = &source;
@@ -215,6 +235,7 @@ std::unique_ptr<LocationPlan> Plan::build_location(const config::Location& sourc
   plan->symlinks = symlink_rule(conf.disable_symlinks);
   plan->root_is_literal = conf.root.is_literal();
   plan->root = conf.root.literal();
+  if (conf.is_alias) plan->alias_cut = alias_cut_of(source);
   plan->has_headers = conf.expires.kind != config::Expires::Kind::kOff ||
                       !conf.add_headers.empty() || !conf.add_trailers.empty();
   plan->server_token = conf.server_tokens == config::LocConf::ServerTokens::kOff
@@ -226,15 +247,14 @@ std::unique_ptr<LocationPlan> Plan::build_location(const config::Location& sourc
   return plan;
 }
 
-void Plan::build_children(const config::Location& source, const ServerPlan& server,
-                          LocationPlan* plan) {
+void Plan::build_children(const config::Location& source, ServerPlan& server, LocationPlan* plan) {
   for (const auto& child : source.children) {
     plan->owned.push_back(build_location(*child, server));
     plan->children.add(plan->owned.back().get());
   }
   for (const auto& child : source.ifs) {
     plan->owned.push_back(build_location(*child, server));
-    plan->ifs.emplace(child.get(), plan->owned.back().get());
+    server.ifs.emplace(child.get(), plan->owned.back().get());
   }
   plan->children.build();
 }

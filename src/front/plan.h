@@ -24,7 +24,7 @@ enum class Handler : uint8_t { kStatic, kApp, kStubStatus, kEmptyGif };
 
 // One peer of an upstream: a socket, or a site of ours behind that address.
 struct PeerPlan {
-  std::string address;       // as logs print it: "unix:/run/x.sock", "127.0.0.1:9000"
+  std::string address;  // as logs print it: "unix:/run/x.sock", "127.0.0.1:9000"
   std::string sockaddr;
   bool is_site = false;
   uint32_t site = 0;
@@ -42,25 +42,33 @@ struct LocationPlan {
   const config::LocConf* conf = nullptr;
   const ServerPlan* server = nullptr;
   LocationTable children;
-  std::vector<std::unique_ptr<LocationPlan>> owned;       // children and ifs
-  std::unordered_map<const config::Location*, const LocationPlan*> ifs;
+  std::vector<std::unique_ptr<LocationPlan>> owned;  // children and ifs
   Handler handler = Handler::kStatic;
-  bool needs_realpath = false;       // something here reads $realpath_root
+  bool needs_realpath = false;        // something here reads $realpath_root
   uint32_t upstream = config::kNone;  // fastcgi_pass without variables: index into Plan::upstreams
   ipc::SymlinkRule symlinks = ipc::SymlinkRule::kOwned;
   // The only directory this location serves from, without trailing '/'; unset when it has
   // variables.
   bool root_is_literal = false;
   std::string_view root;
-  bool has_headers = false;          // expires, add_header or add_trailer
-  std::string_view server_token;     // "nginx/1.22.1": Server header and error pages
+  // alias: how much of the uri it replaces; kWholeUri in regular expression locations.
+  static constexpr size_t kWholeUri = SIZE_MAX;
+  size_t alias_cut = 0;
+  bool has_headers = false;       // expires, add_header or add_trailer
+  std::string_view server_token;  // "nginx/1.22.1": Server header and error pages
 };
 
 struct ServerPlan {
   const config::Server* source = nullptr;
   std::unique_ptr<LocationPlan> root;
   std::unordered_map<std::string_view, const LocationPlan*> named;
-  uint32_t opener = 0;               // site whose user opens the files
+  uint32_t opener = 0;  // site whose user opens the files
+  // Every `if` block in a location of this server.
+  std::unordered_map<const config::Location*, const LocationPlan*> ifs;
+  [[nodiscard]] const LocationPlan* find_if(const config::Location* source) const {
+    auto it = ifs.find(source);
+    return it == ifs.end() ? nullptr : it->second;
+  }
 };
 
 class Plan {
@@ -98,9 +106,8 @@ class Plan {
   void build();
   void build_upstreams();
   void build_maps();
-  std::unique_ptr<LocationPlan> build_location(const config::Location& source,
-                                               const ServerPlan& server);
-  void build_children(const config::Location& source, const ServerPlan& server, LocationPlan* plan);
+  std::unique_ptr<LocationPlan> build_location(const config::Location& source, ServerPlan& server);
+  void build_children(const config::Location& source, ServerPlan& server, LocationPlan* plan);
 
   config::Snapshot snapshot_;
   std::unique_ptr<config::Model> model_;

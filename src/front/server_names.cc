@@ -44,7 +44,8 @@ ServerMatch ServerNames::find(std::string_view host, config::Captures* captures)
   if (auto it = exact_.find(host); it != exact_.end()) return {it->second, nullptr};
   if (host.empty()) return {default_server_, nullptr};
   if (!leading_.empty()) {
-    for (size_t dot = host.find('.'); dot != std::string_view::npos; dot = host.find('.', dot + 1)) {
+    for (size_t dot = host.find('.'); dot != std::string_view::npos;
+         dot = host.find('.', dot + 1)) {
       if (dot == 0) continue;
       auto it = leading_.find(host.substr(dot + 1));
       if (it != leading_.end()) return {it->second, nullptr};

@@ -41,15 +41,16 @@ class Suspension : public FileWaiter {
     rewrite.clear();
     rewrite_running = false;
     index = 0;
-    directory_tested = false;
+    directory_tested = directory_asked = false;
     listing_asked = false;
   }
 
-  uint32_t step = 0;                   // index into the list of steps
-  std::vector<RewriteFrame> rewrite;   // statements being run
+  uint32_t step = 0;                  // index into the list of steps
+  std::vector<RewriteFrame> rewrite;  // statements being run
   bool rewrite_running = false;
-  uint32_t index = 0;                  // try_files item or index file being tested
-  bool directory_tested = false;
+  uint32_t index = 0;             // try_files item or index file being tested
+  bool directory_tested = false;  // the directory of the index files is there
+  bool directory_asked = false;   // the answer awaited is about it
   bool listing_asked = false;
 
  private:

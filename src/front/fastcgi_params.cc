@@ -1,0 +1,239 @@
+// The CGI variables an application gets, and which application gets them.
+//
+// Runs in: front.  Input: request headers (hostile); fastcgi_pass and fastcgi_param (trusted).
+// Ref: nginx ngx_http_fastcgi_module 1.22; RFC 3875 4.1.
+#include <arpa/inet.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstring>
+
+#include "front/steps.h"
+#include "front/variables.h"
+#include "http/ascii.h"
+
+namespace bulkhead::front {
+
+using config::LogLevel;
+
+namespace {
+
+char cgi_char(char c) { return c == '-' ? '_' : http::to_upper(c); }
+
+// A fastcgi_param named HTTP_X replaces the request's header X.
+bool is_replaced(const config::FastcgiConf& conf, std::string_view cgi_name) {
+  for (const config::FastcgiParam& p : conf.params) {
+    if (p.name.size() == cgi_name.size() && p.name == cgi_name) return true;
+  }
+  return false;
+}
+
+std::string_view header_param_name(Exchange& ex, std::string_view name) {
+  constexpr std::string_view kPrefix = "HTTP_";
+  char* at = ex.arena.allocate(kPrefix.size() + name.size());
+  char* next = std::copy(kPrefix.begin(), kPrefix.end(), at);
+  std::transform(name.begin(), name.end(), next, cgi_char);
+  return {at, kPrefix.size() + name.size()};
+}
+
+// "unix:/path", "127.0.0.1:9000", "[::1]:9000" as a raw sockaddr; empty for anything else.
+std::string parse_sockaddr(std::string_view address) {
+  if (address.starts_with("unix:")) {
+    std::string_view path = address.substr(5);
+    sockaddr_un sun{};
+    if (path.empty() || path.size() >= sizeof sun.sun_path) return {};
+    sun.sun_family = AF_UNIX;
+    memcpy(sun.sun_path, path.data(), path.size());
+    return {reinterpret_cast<const char*>(&sun), sizeof sun};
+  }
+  size_t colon = address.rfind(':');
+  if (colon == std::string_view::npos) return {};
+  auto port = http::parse_decimal(address.substr(colon + 1), 65535);
+  if (!port) return {};
+  std::string host(address.substr(0, colon));
+  sockaddr_in in4{};
+  if (inet_pton(AF_INET, host.c_str(), &in4.sin_addr) == 1) {
+    in4.sin_family = AF_INET;
+    in4.sin_port = htons(static_cast<uint16_t>(*port));
+    return {reinterpret_cast<const char*>(&in4), sizeof in4};
+  }
+  sockaddr_in6 in6{};
+  if (host.size() > 2 && host.front() == '[' && host.back() == ']') {
+    host = host.substr(1, host.size() - 2);
+    if (inet_pton(AF_INET6, host.c_str(), &in6.sin6_addr) == 1) {
+      in6.sin6_family = AF_INET6;
+      in6.sin6_port = htons(static_cast<uint16_t>(*port));
+      return {reinterpret_cast<const char*>(&in6), sizeof in6};
+    }
+  }
+  return {};
+}
+
+uint64_t text_hash(std::string_view text) { return std::hash<std::string_view>()(text); }
+
+}  // namespace
+
+void Steps::build_params(Exchange& ex) {
+  const config::FastcgiConf& conf = ex.conf().fastcgi;
+  ex.params.clear();
+  for (const config::FastcgiParam& p : conf.params) {
+    std::string_view value = evaluate(ex, p.value);
+    if (p.if_not_empty && value.empty()) continue;
+    ex.params.add(p.name, value);
+  }
+  if (conf.pass_request_headers) {
+    for (const http::HeaderField& h : ex.request->headers()) {
+      if (h.id == http::HeaderId::kProxy) continue;
+      std::string_view name = header_param_name(ex, ex.request->name(h));
+      if (name == "HTTP_PROXY" || is_replaced(conf, name)) continue;
+      ex.params.add(name, ex.request->value(h));
+    }
+  }
+  ex.params_ready = true;
+}
+
+Next Steps::start_app(Exchange& ex) {
+  ex.split_done = false;
+  ex.tries.clear();
+  ex.peers_tried = 0;
+  ex.params_ready = false;
+  ex.accel_buffering = ex.conf().fastcgi.buffering;
+  if (ex.conf().is_alias && !ex.location_is_valid) return fail(ex, 500);
+  if (!ex.request->is_chunked() || ex.body_length >= 0 || !ex.conf().fastcgi.request_buffering) {
+    build_params(ex);
+  }
+  ex.target = AppTarget();
+  ex.target.upstream = ex.location->upstream;
+  if (ex.target.upstream == config::kNone) {
+    std::string_view address = evaluate(ex, ex.conf().fastcgi.pass->address);
+    if (!resolve_target(ex, address)) {
+      log(ex, LogLevel::kError,
+          "no resolver defined to resolve " + std::string(address.substr(0, address.rfind(':'))),
+          0);
+      return fail(ex, 502);
+    }
+  }
+  return next_peer(ex);
+}
+
+// fastcgi_pass with variables: an upstream's name, a pool's address, or a socket.
+bool Steps::resolve_target(Exchange& ex, std::string_view address) {
+  if (address.starts_with("fastcgi://")) address.remove_prefix(10);
+  ex.target.upstream = ex.plan->find_upstream(address);
+  if (ex.target.upstream != config::kNone) return true;
+  ex.target.address = address;
+  if (auto site = config::site_of_address(ex.plan->snapshot(), address)) {
+    ex.target.kind = AppTarget::Kind::kSite;
+    ex.target.site = *site;
+    return true;
+  }
+  std::string sockaddr = parse_sockaddr(address);
+  if (sockaddr.empty()) return false;
+  ex.target.kind = AppTarget::Kind::kSocket;
+  ex.target.sockaddr = ex.arena.copy(sockaddr);
+  return true;
+}
+
+Next Steps::next_peer(Exchange& ex) {
+  if (ex.target.upstream != config::kNone) {
+    const UpstreamPlan& upstream = ex.plan->upstreams()[ex.target.upstream];
+    uint64_t hash = 0;
+    if (upstream.source->method == config::Upstream::Method::kHash) {
+      hash = text_hash(evaluate(ex, upstream.source->hash_key));
+    } else if (upstream.source->method == config::Upstream::Method::kIpHash) {
+      std::string_view address = ex.connection->peer_binary;
+      hash = text_hash(address.size() == 4 ? address.substr(0, 3) : address);
+    }
+    uint32_t index =
+        peers_.choose(*ex.plan, ex.target.upstream, ex.peers_tried, hash, ambient_.loop->now());
+    if (index == config::kNone) {
+      log(ex, LogLevel::kError, "no live upstreams while connecting to upstream", 0);
+      return fail(ex, 502);
+    }
+    const PeerPlan& peer = upstream.peers[index];
+    if (index < 64) ex.peers_tried |= uint64_t{1} << index;
+    ex.target.kind = peer.is_site ? AppTarget::Kind::kSite : AppTarget::Kind::kSocket;
+    ex.target.site = peer.site;
+    ex.target.address = peer.address;
+    ex.target.sockaddr = peer.sockaddr;
+    ex.target.peer = index;
+  }
+  ex.tries.emplace_back();
+  ex.tries.back().address = ex.target.address;
+  output_.pass_to_app(ex);
+  return Next::kOver;
+}
+
+bool Steps::may_retry(const Exchange& ex, uint32_t reason) const {
+  constexpr uint32_t kNonIdempotent = 256, kOff = 512;
+  const config::FastcgiConf& conf = ex.conf().fastcgi;
+  if (ex.target.upstream == config::kNone) return false;
+  const UpstreamPlan& upstream = ex.plan->upstreams()[ex.target.upstream];
+  if (upstream.peers.size() <= ex.tries.size()) return false;
+  if ((conf.next_upstream & kOff) != 0 || (conf.next_upstream & reason) == 0) return false;
+  if (conf.next_upstream_tries != 0 && ex.tries.size() >= conf.next_upstream_tries) return false;
+  if (conf.next_upstream_timeout.count() != 0 &&
+      ambient_.loop->now() - ex.started > conf.next_upstream_timeout) {
+    return false;
+  }
+  bool sent = ex.tries.empty() || ex.tries.back().bytes_sent != 0;
+  bool idempotent = ex.method != http::Method::kPost && ex.method != http::Method::kLock &&
+                    ex.method != http::Method::kPatch;
+  if (sent && !idempotent && (conf.next_upstream & kNonIdempotent) == 0) return false;
+  return !sent || conf.request_buffering || !ex.request->has_content_length();
+}
+
+Next Steps::app_error(Exchange& ex, AppError error, std::string_view detail) {
+  bool in_body = ex.response.head_sent;
+  std::string text(detail);
+  std::string_view action = in_body ? "reading upstream" : "reading response header from upstream";
+  uint32_t reason = 1;
+  uint16_t status = 502;
+  auto level = LogLevel::kError;
+  switch (error) {
+    case AppError::kNone:
+      return Next::kOver;
+    case AppError::kConnect:
+      action = "connecting to upstream";
+      if (text.find("(2: ") != std::string::npos || text.find("(13: ") != std::string::npos) {
+        level = LogLevel::kCrit;
+      }
+      break;
+    case AppError::kConnectTimeout:
+    case AppError::kTimeout:
+      if (error == AppError::kConnectTimeout) action = "connecting to upstream";
+      text = "upstream timed out (110: Connection timed out)";
+      reason = 2;
+      status = 504;
+      break;
+    case AppError::kClosed:
+    case AppError::kClosedInBody:
+      if (text.empty()) text = "upstream prematurely closed FastCGI stdout";
+      break;
+    case AppError::kInvalid:
+      reason = 4;
+      if (text.empty()) text = "upstream sent invalid header";
+      break;
+    case AppError::kBusy:
+      if (text.empty()) text = "too many requests wait for this site";
+      action = "connecting to upstream";
+      break;
+  }
+  if (text.find(" while ") == std::string::npos) {
+    text += " while ";
+    text += action;
+  }
+  log(ex, level, text, 0);
+  if (in_body) return Next::kOver;
+  if (ex.target.upstream != config::kNone) {
+    peers_.report_failure(*ex.plan, ex.target.upstream, ex.target.peer, ambient_.loop->now());
+  }
+  if (!ex.tries.empty() && ex.tries.back().status == 0) ex.tries.back().status = status;
+  output_.drop_app(ex);
+  if (may_retry(ex, reason)) return next_peer(ex);
+  return fail(ex, status);
+}
+
+}  // namespace bulkhead::front

@@ -1,0 +1,146 @@
+#include "front/phases.h"
+
+#include <algorithm>
+
+#include "front/request_log.h"
+#include "front/steps.h"
+#include "front/variables.h"
+
+namespace bulkhead::front {
+
+using config::LogLevel;
+
+struct Phases::Impl : Steps {
+  using Steps::Steps;
+};
+
+Phases::Phases(Ambient ambient, Files& files, Output& output)
+    : ambient_(std::move(ambient)), impl_(std::make_unique<Impl>(ambient_, files, output)) {}
+
+Phases::~Phases() = default;
+
+void Phases::start(Exchange& ex) {
+  impl_->prepare(ex, *this);
+  impl_->run(ex);
+}
+
+void Phases::go_on(Exchange& ex, bool on) {
+  if (on) impl_->run(ex);
+}
+
+void Phases::reject(Exchange& ex, uint16_t status, std::string_view reason, LogLevel level) {
+  impl_->prepare(ex, *this);
+  if (!reason.empty()) {
+    line_.assign(reason);
+    if (reason.find(" while ") == std::string_view::npos) {
+      line_ += ex.request->in_request_line() ? " while reading client request line"
+                                             : " while reading client request headers";
+    }
+    impl_->log(ex, level, line_, 0);
+  }
+  ex.keepalive = false;
+  if (ex.method_name.empty() || ex.method != http::Method::kHead) ex.method = http::Method::kGet;
+  if (ex.uri.empty()) ex.uri = "/";
+  go_on(ex, impl_->fail(ex, status) == Next::kOn);
+}
+
+void Phases::on_body_error(Exchange& ex, uint16_t status, std::string_view reason, LogLevel level) {
+  if (!reason.empty()) impl_->log(ex, level, reason, 0);
+  ex.waiting->clear();
+  if (ex.response.head_sent) return;
+  go_on(ex, impl_->fail(ex, status) == Next::kOn);
+}
+
+void Phases::build_params(Exchange& ex) { impl_->build_params(ex); }
+
+void Phases::on_app_head(Exchange& ex, std::string_view block) {
+  go_on(ex, impl_->app_head(ex, block) == Next::kOn);
+}
+
+void Phases::on_app_error(Exchange& ex, AppError error, std::string_view detail) {
+  go_on(ex, impl_->app_error(ex, error, detail) == Next::kOn);
+}
+
+void Phases::on_app_stderr(Exchange& ex, std::string_view text) {
+  size_t end = text.find_last_not_of("\r\n. ");
+  std::string_view trimmed = text.substr(0, end == std::string_view::npos ? 1 : end + 1);
+  line_ = "FastCGI sent in stderr: \"";
+  for (char c : trimmed) {
+    // Line ends stay, as in nginx: one message of an application may have several lines.
+    if (static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\t' && c != '\r') c = '.';
+    line_ += c;
+  }
+  line_ += ex.response.head_sent ? "\" while reading upstream"
+                                 : "\" while reading response header from upstream";
+  impl_->log_app(ex, line_);
+  if (ex.response.head_sent) return;
+  for (const std::string& pattern : ex.conf().fastcgi.catch_stderr) {
+    if (text.find(pattern) == std::string_view::npos) continue;
+    on_app_error(ex, AppError::kInvalid, "upstream sent in stderr what fastcgi_catch_stderr names");
+    return;
+  }
+}
+
+void Phases::finish(Exchange& ex) {
+  if (ex.logged || ex.location == nullptr) return;
+  ex.logged = true;
+  if (!ex.response.head_sent && ex.response.status != 444 && ex.response.status != 408) {
+    ex.error_status = 0;
+    ex.response.status = 499;
+  }
+  if (ex.waiting) ex.waiting->clear();
+  ambient_.times->update(ambient_.loop->wall_seconds());
+  impl_->write_access_logs(ex);
+}
+
+void Phases::log_error(const Exchange& ex, LogLevel level, std::string_view text, int errno_value) {
+  impl_->log(const_cast<Exchange&>(ex), level, text, errno_value);
+}
+
+void Steps::log(Exchange& ex, LogLevel level, std::string_view text, int errno_value) {
+  write_line(ex, level, text, errno_value, &Output::write_error_log);
+}
+
+void Steps::log_app(Exchange& ex, std::string_view text) {
+  write_line(ex, LogLevel::kError, text, 0, &Output::write_app_log);
+}
+
+void Steps::write_line(Exchange& ex, LogLevel level, std::string_view text, int errno_value,
+                       LogFunction write) {
+  if (ex.ambient == nullptr) ex.ambient = &ambient_;
+  const auto& logs =
+      ex.location != nullptr ? ex.conf().error_logs : ex.plan->model().http_defaults->error_logs;
+  if (!wants_level(logs, level)) return;
+  std::string line;
+  append_error_line(line, ex, level, text, errno_value);
+  (output_.*write)(ex, logs, level, line);
+}
+
+void Steps::write_access_logs(Exchange& ex) {
+  for (const config::AccessLog& log : ex.conf().access_logs) {
+    if (!wants_access_line(ex, log)) continue;
+    line_.clear();
+    append_access_line(line_, ex, ex.plan->model().log_formats[log.format]);
+    std::string_view path;
+    if (log.file == config::kNone) {
+      path = evaluate(ex, log.path);
+      if (path.empty()) continue;
+    }
+    output_.write_access_log(ex, log, ex.server->opener, path, line_);
+  }
+}
+
+void Suspension::on_file(FileRef file) {
+  pending_ = nullptr;
+  file_ = std::move(file);
+  phases_.go_on(ex_, true);
+}
+
+void Suspension::on_realpath(std::string_view path, int error) {
+  pending_ = nullptr;
+  realpath_here_ = true;
+  ex_.realpath_root = error == 0 ? ex_.arena.copy(path) : std::string_view();
+  phases_.go_on(ex_, true);
+}
+
+}  // namespace bulkhead::front
