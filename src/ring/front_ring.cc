@@ -14,7 +14,6 @@ constexpr auto kRelaxed = std::memory_order_relaxed;
 constexpr auto kAcquire = std::memory_order_acquire;
 constexpr auto kRelease = std::memory_order_release;
 constexpr uint32_t kResponseMask = kResponseBytes - 1;
-constexpr uint32_t kBodyMask = kBodyBytes - 1;
 static_assert(std::has_single_bit(kResponseBytes) && std::has_single_bit(kBodyBytes));
 
 // Orders our last store before our next load, as every sleep handshake needs: one side stores its
