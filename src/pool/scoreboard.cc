@@ -1,6 +1,7 @@
 // See scoreboard.h.
 #include "pool/scoreboard.h"
 
+#include <algorithm>
 #include <ctime>
 
 #include "sys/private_memory.h"
@@ -40,6 +41,7 @@ Result<std::unique_ptr<Scoreboard>> Scoreboard::create(uint32_t workers) {
 
 void Scoreboard::take(uint32_t worker, int64_t start_epoch) {
   WorkerRecord& r = record(worker);
+  if (table_->used_max <= worker) table_->used_max = worker + 1;
   r.stage = Stage::kAccepting;
   r.requests = 0;
   r.start_epoch = start_epoch;
@@ -117,7 +119,8 @@ php::PoolStatus Scoreboard::snapshot(const config::PoolConfig& config) const {
   s.accepted = table_->accepted;
   s.max_children_reached = table_->max_children_reached;
   const int64_t now = now_us();
-  for (uint32_t i = 0; i < workers_; ++i) {
+  const uint32_t end = std::min(table_->used_max.load(), workers_);
+  for (uint32_t i = 0; i < end; ++i) {
     const WorkerRecord& r = record(i);
     if (r.used == 0) continue;
     ++(r.stage == Stage::kAccepting ? s.idle : s.active);

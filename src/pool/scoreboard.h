@@ -62,6 +62,7 @@ class Scoreboard {
   struct Table {
     std::atomic<uint64_t> accepted, max_children_reached;
     std::atomic<int32_t> active, active_max;
+    std::atomic<uint32_t> used_max;  // records from here on were never used
     WorkerRecord records[1];
   };
   Scoreboard(Table* table, uint32_t workers, int64_t start_epoch)

@@ -1,0 +1,165 @@
+// See pool_start.h.
+#include "pool/pool_start.h"
+
+#include <pwd.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "config/pool_config.h"
+#include "php/engine.h"
+#include "pool/config_memory.h"
+#include "pool/pool.h"
+#include "sandbox/policy.h"
+#include "sys/message.h"
+#include "sys/private_memory.h"
+#include "sys/process.h"
+#include "sys/signals.h"
+#include "sys/users.h"
+
+namespace bulkhead::pool {
+namespace {
+
+constexpr int kPriorityUnset = 64;
+constexpr size_t kFixedFds = 4, kFdsPerLoop = 3;
+enum FixedFd : size_t { kConfig, kMaster, kAccessLog, kBell };
+
+// `order.fds` without the access log when there is none: positions from there on move by one.
+size_t position(const ForkOrder& order, FixedFd which) {
+  const bool moved = order.body.has_access_log == 0 && which > kAccessLog;
+  return static_cast<size_t>(which) - (moved ? 1 : 0);
+}
+
+void tell_master(sys::FdRef master, ipc::Op op, std::string_view payload) {
+  const ipc::Header header{static_cast<uint16_t>(op), 0, static_cast<uint32_t>(payload.size())};
+  [[maybe_unused]] auto sent =
+      sys::send_message(master, {reinterpret_cast<const char*>(&header), sizeof header}, payload);
+}
+
+// Nothing that another site's pool also holds may stay: memory, lock files, descriptors.
+// Returns the descriptors extensions brought along.
+Result<std::vector<sys::FdRef>> become_separate(const ForkOrder& order) {
+  TRY_STATUS(sys::make_shared_memory_private());
+  TRY_STATUS(sys::replace_lock_files({".ZendSem.", "memfd:opcache_lock"}));
+  std::vector<sys::FdRef> ours;
+  for (const sys::Fd& fd : order.fds) ours.push_back(fd);
+  TRY_STATUS(sys::check_descriptors(ours));
+  std::vector<sys::FdRef> kept;
+  for (const sys::FdRef fd : sys::open_descriptors(3)) {
+    if (std::find(ours.begin(), ours.end(), fd) == ours.end()) kept.push_back(fd);
+  }
+  return kept;
+}
+
+Result<sys::Identity> identity_of(const ForkOrder& order, const config::PoolConfig& config) {
+  if (order.body.change_user != 0) {
+    sys::Identity identity = TRY(sys::find_identity(config.user, config.group));
+    if (identity.uid != order.body.uid || identity.gid != order.body.gid) {
+      return fail("user '" + config.user + "' changed while the pool started");
+    }
+    return identity;
+  }
+  sys::Identity identity;
+  identity.uid = geteuid();
+  identity.gid = getegid();
+  if (const passwd* entry = getpwuid(identity.uid)) {
+    identity.name = entry->pw_name;
+    identity.home = entry->pw_dir;
+  }
+  return identity;
+}
+
+Status restrict_self(const ForkOrder& order, const config::PoolConfig& config,
+                     const sys::Identity& identity) {
+  sandbox::Policy policy;
+  if (order.body.change_user != 0) policy.identity = identity;
+  policy.dumpable = config.process_dumpable;
+  if (config.rlimit_files > 0) policy.nofile = static_cast<uint64_t>(config.rlimit_files);
+  if (config.rlimit_core > 0) policy.core_bytes = static_cast<uint64_t>(config.rlimit_core);
+  if (config.process_priority != kPriorityUnset) policy.nice = config.process_priority;
+  policy.chroot = config.chroot;
+  policy.chdir = config.chdir;
+  return sandbox::apply(policy);
+}
+
+// env[] first, then USER and HOME: the order in which php-fpm's scripts see them.
+void set_environment(const config::PoolConfig& config, const sys::Identity& identity) {
+  if (config.clear_env) clearenv();
+  for (const auto& [name, value] : config.env) setenv(name.c_str(), value.c_str(), 1);
+  if (!identity.name.empty()) setenv("USER", identity.name.c_str(), 1);
+  if (!identity.home.empty()) setenv("HOME", identity.home.c_str(), 1);
+}
+
+php::PoolSettings php_settings(const config::PoolConfig& config) {
+  php::PoolSettings settings;
+  settings.limit_extensions = config.limit_extensions;
+  using Kind = config::PhpDefine::Kind;
+  for (const config::PhpDefine& d : config.php_values) {
+    settings.ini.push_back({d.name, d.value,
+                            d.kind == Kind::kAdminValue || d.kind == Kind::kAdminFlag,
+                            d.kind == Kind::kFlag || d.kind == Kind::kAdminFlag});
+  }
+  return settings;
+}
+
+void log_php(php::LogLevel level, std::string_view text, void* log) {
+  static_cast<PoolLog*>(log)->line(static_cast<config::FpmLevel>(level), text);
+}
+
+Result<std::unique_ptr<ring::WorkerRing>> map_ring(ForkOrder& order, Setup& setup) {
+  const size_t first = position(order, kBell) + 1;
+  std::vector<ring::WorkerRing::LoopEnds> ends;
+  for (uint32_t i = 0; i < order.body.loops; ++i) {
+    const size_t at = first + i * kFdsPerLoop;
+    setup.kept_by_workers.push_back(order.fds[at + 1]);  // wakes front
+    ends.push_back({std::move(order.fds[at]), std::move(order.fds[at + 1])});
+    setup.channels.push_back(std::move(order.fds[at + 2]));
+  }
+  return ring::WorkerRing::create(order.fds[position(order, kBell)], std::move(ends));
+}
+
+Result<std::unique_ptr<Pool>> start_pool(ForkOrder& order, PoolLog& log) {
+  Setup setup;
+  setup.log = &log;
+  setup.config = TRY(read_config(order.fds[position(order, kConfig)]));
+  sys::set_process_title("bulkhead: pool " + setup.config.name);
+  setup.kept_by_workers = TRY(become_separate(order));
+  setup.ring = TRY(map_ring(order, setup));
+  const sys::Identity identity = TRY(identity_of(order, setup.config));
+  TRY_STATUS(restrict_self(order, setup.config, identity));
+  set_environment(setup.config, identity);
+  php::apply_pool(php_settings(setup.config), log_php, &log);
+  setup.master = std::move(order.fds[position(order, kMaster)]);
+  if (order.body.has_access_log != 0) setup.access_log = std::move(order.fds[kAccessLog]);
+  order.fds.clear();
+  return Pool::create(std::move(setup));
+}
+
+}  // namespace
+
+bool is_complete(const ForkOrder& order) {
+  const size_t fixed = kFixedFds - (order.body.has_access_log == 0 ? 1 : 0);
+  return order.fds.size() == fixed + size_t{order.body.loops} * kFdsPerLoop;
+}
+
+int run_pool(ForkOrder order) {
+  setpgid(0, 0);  // a terminal's signals are master's to hear
+  signal(SIGCHLD, SIG_DFL);
+  sys::ignore_sigpipe();
+  auto master = sys::FdRef(order.fds[position(order, kMaster)]);
+  const sys::FdRef channel(dup(master.get()));  // to say why, should the start fail
+  order.fds.emplace_back(channel.get());
+  PoolLog log;
+  auto pool = start_pool(order, log);
+  if (!pool) {
+    log.set_send([&](std::string_view payload) { tell_master(channel, ipc::Op::kLog, payload); });
+    log.flush_waiting();
+    tell_master(channel, ipc::Op::kPoolFailed, pool.error().describe());
+    return 70;
+  }
+  return (*pool)->run();
+}
+
+}  // namespace bulkhead::pool
