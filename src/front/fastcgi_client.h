@@ -71,7 +71,9 @@ class FastcgiClient {
   // A kept connection to this target that still lives, or an invalid one.
   Connection take_idle(const FastcgiTarget& target);
   void keep(const FastcgiTarget& target, Connection connection);
-  void drop_idle(Idle* which);
+  void drop_idle(const Idle* which);
+  std::unique_ptr<char[]> take_buffer();
+  void give_buffer(std::unique_ptr<char[]> buffer);
 
   loop::EventLoop& loop_;
   std::list<std::unique_ptr<Idle>> idle_;               // least recently used first

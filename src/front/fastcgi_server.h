@@ -56,6 +56,7 @@ class FastcgiService {
     size_t connections_max = 8192;        // over all pools; more are closed at once
     loop::Millis first_bytes{5'000};      // a new connection must say something by then
     loop::Millis params{60'000};          // a request begun must be complete but for its body
+    loop::Millis linger{5'000};           // reading what the peer still sends before closing
     loop::Millis stalled_write{600'000};  // the peer takes no byte of a response
     loop::Millis response{86'400'000};    // no progress of a script (request_terminate_timeout
                                           // is the pool's)
@@ -64,8 +65,12 @@ class FastcgiService {
   // A line for the error log.
   using Log = std::function<void(config::LogLevel level, std::string_view text)>;
 
-  FastcgiService(loop::EventLoop& loop, SiteClient& sites, Log log, Limits limits);
+  // Hands a request to its site: SiteClient::start(), or a stand-in in tests.
+  using StartApp =
+      std::function<std::unique_ptr<AppStream>(const AppRequest& request, AppListener* listener)>;
+
   FastcgiService(loop::EventLoop& loop, SiteClient& sites, Log log);
+  FastcgiService(loop::EventLoop& loop, StartApp start_app, Log log, Limits limits);
   ~FastcgiService();
   FastcgiService(const FastcgiService&) = delete;
   FastcgiService& operator=(const FastcgiService&) = delete;
@@ -87,20 +92,22 @@ class FastcgiService {
     AllowedClients allowed;
     bool current = true;
   };
-  void listen_on(std::shared_ptr<Pool> pool);
+  // A socket and who accepts on it.
+  struct Entry {
+    std::shared_ptr<Pool> pool;
+    std::unique_ptr<Listener> listener;
+  };
+  void listen_on(Entry& entry);
+  void close_idle_connections();
   void on_accept(const std::shared_ptr<Pool>& pool, Listener& listener, sys::Accepted accepted);
   // The connection is over; it is destroyed at the end of this iteration.
   void retire(FastcgiConnection* connection);
   [[nodiscard]] bool must_close_idle(const Pool& pool) const { return quitting_ || !pool.current; }
 
   loop::EventLoop& loop_;
-  SiteClient& sites_;
+  StartApp start_app_;
   Log log_;
   Limits limits_;
-  struct Entry {
-    std::shared_ptr<Pool> pool;
-    std::unique_ptr<Listener> listener;
-  };
   std::vector<Entry> entries_;
   std::list<std::unique_ptr<FastcgiConnection>> connections_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
