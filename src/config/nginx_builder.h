@@ -35,7 +35,9 @@ struct LocSettings {
   std::vector<AddHeader> add_headers, add_trailers;
   std::vector<AccessRule> access_rules;
   std::vector<Template> index;
-  std::vector<FastcgiParam> fastcgi_params;
+  // As nginx: compiled when merged, so that parameters at http level of no server are not looked
+  // at.
+  std::vector<const Directive*> fastcgi_params;
   std::vector<std::string> charset_types, catch_stderr;
   std::optional<std::vector<std::string>> hide_headers, pass_headers;
   std::vector<AccessLog> access_logs;
@@ -48,6 +50,8 @@ struct LocSettings {
   std::optional<std::string> pass_address;  // fastcgi_pass, without variables
   uint32_t pass_file = 0, pass_line = 0;
   std::optional<Template> pass_template;
+  IgnoreHeaders ignore_headers;
+  uint32_t next_upstream = 0;
   bool has_root = false, has_alias = false;
   bool has_real_ip = false;
   // Reasons to answer 503: content handlers stay here, protections are inherited (by name).
@@ -149,6 +153,7 @@ class Builder {
   const DirectiveRow* row_ = nullptr;
   std::optional<ConfigError> error_;
   std::unordered_map<std::string, uint32_t> log_file_index_;
+  std::unordered_map<std::string, RegexPtr> regexes_;
   struct Noted {
     const DirectiveRow* row;
     uint32_t file, line, times;
@@ -179,6 +184,7 @@ class Merger {
   void check_names();
   void check_tls();
   void pair_wildcards();
+  void check_connections();
 
   Builder& b_;
   std::unordered_map<std::string, uint32_t> implicit_;

@@ -65,6 +65,18 @@ void Merger::check_tls() {
       kNone, 0);
 }
 
+// nginx's check of worker_connections, with the sockets that are really opened.
+void Merger::check_connections() {
+  size_t sockets = 0;
+  for (const Listen& listen : b_.model().listens) {
+    if (!listen.ssl && !listen.quic && listen.served_by == kNone) ++sockets;
+  }
+  uint32_t connections = b_.model().worker_connections;
+  if (connections >= sockets + 1) return;
+  b_.fail_nowhere(std::to_string(connections) + " worker_connections are not enough for " +
+                  std::to_string(sockets) + " listening sockets");
+}
+
 // As nginx: an address beside a wildcard of the same port gets its connections from that socket.
 void Merger::pair_wildcards() {
   auto& listens = b_.model().listens;

@@ -111,38 +111,31 @@ void Merger::apply_own(Scope& scope, Inherited* now) {
 uint32_t Merger::upstream_of(const Scope& scope) {
   const std::string& text = *scope.loc.pass_address;
   auto fail = [&](const std::string& why) {
-    b_.fail_at(why + " in upstream \"" + text + "\"", scope.loc.pass_file, scope.loc.pass_line);
+    b_.fail_at(why, scope.loc.pass_file, scope.loc.pass_line);
     return kNone;
   };
   if (auto known = implicit_.find(text); known != implicit_.end()) return known->second;
   if (auto named = b_.upstream_index.find(to_lower(text)); named != b_.upstream_index.end()) {
     return named->second;
   }
-  auto address = parse_address(text, {}, b_.resolver());
-  if (!address) {
-    // nginx names the host alone when it is the host that is wrong.
-    if (address.error().text == "host not found") {
-      std::string host = text.substr(0, text.rfind(':'));
-      b_.fail_at(address.error().text + " in upstream \"" + host + "\"", scope.loc.pass_file,
-                 scope.loc.pass_line);
-      return kNone;
-    }
-    return fail(address.error().text);
+  auto address = parse_address(text, {.resolve = false}, b_.resolver());
+  if (!address) return fail(address.error().text + " in upstream \"" + text + "\"");
+  bool is_unix = address->host.starts_with("unix:");
+  if (!is_unix && address->port == 0) return fail("no port in upstream \"" + text + "\"");
+  if (b_.upstream_index.contains(to_lower(address->host))) {
+    return fail("upstream \"" + address->host + "\" may not have port " +
+                std::to_string(address->port));
+  }
+  auto resolved = parse_address(text, {}, b_.resolver());
+  if (!resolved) {
+    return fail(resolved.error().text + " in upstream \"" + address->host + "\"");
   }
   auto& upstreams = b_.model().upstreams;
-  if (address->port != 0 && b_.upstream_index.contains(to_lower(address->host))) {
-    b_.fail_at(
-        "upstream \"" + address->host + "\" may not have port " + std::to_string(address->port),
-        scope.loc.pass_file, scope.loc.pass_line);
-    return kNone;
-  }
-  bool is_unix = address->host.starts_with("unix:");
-  if (!is_unix && address->port == 0) return fail("no port");
   Upstream upstream;
   upstream.name = text;
   upstream.implicit = true;
   upstream.servers.emplace_back().address = text;
-  upstream.sockaddrs.push_back(std::move(address->sockaddrs));
+  upstream.sockaddrs.push_back(std::move(resolved->sockaddrs));
   auto index = static_cast<uint32_t>(upstreams.size());
   upstreams.push_back(std::move(upstream));
   implicit_.emplace(text, index);
@@ -152,7 +145,14 @@ uint32_t Merger::upstream_of(const Scope& scope) {
 void Merger::apply_fastcgi(Scope& scope, Inherited* now) {
   LocSettings& own = scope.loc;
   FastcgiConf& conf = now->conf.fastcgi;
-  if (!own.fastcgi_params.empty()) conf.params = std::move(own.fastcgi_params);
+  if (!own.fastcgi_params.empty()) {
+    std::vector<FastcgiParam> params;
+    params.reserve(own.fastcgi_params.size());
+    for (const Directive* d : own.fastcgi_params) {
+      params.push_back({d->args[0].text, b_.compile(*d, d->args[1].text), d->args.size() == 3});
+    }
+    conf.params = std::move(params);
+  }
   if (!own.catch_stderr.empty()) conf.catch_stderr = std::move(own.catch_stderr);
   if (own.hide_headers || own.pass_headers) {
     if (own.hide_headers) now->hide = std::move(own.hide_headers);
@@ -280,6 +280,7 @@ void Merger::merge_all() {
   for (const ErrorLog& log : b_.model().error_logs) conf.error_logs.push_back(log);
   conf.fastcgi.hide_headers = hidden_headers({}, {});
   conf.fastcgi.busy_buffers_size = conf.fastcgi.temp_file_write_size = 0;
+  if (b_.model().servers.empty()) b_.http_scope->loc.fastcgi_params.clear();
   apply_own(*b_.http_scope, &base);
   for (auto& child : b_.http_scope->children) {
     if (b_.failed()) return;
@@ -293,6 +294,7 @@ void Merger::merge_all() {
   check_tls();
   check_names();
   pair_wildcards();
+  check_connections();
 }
 
 }  // namespace bulkhead::config

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cctype>
+#include <memory>
 #include <unordered_map>
 
 #include "config/lexer.h"
@@ -69,6 +70,10 @@ class Parser {
   }
   void main_file(const std::string& path) { file(path, {kNone, 0, false}, &ast_.top); }
   [[nodiscard]] bool stopped() const { return stopped_; }
+  // Hands the texts over, for the dump.
+  void finish() {
+    for (auto& [index, text] : texts_) ast_.files[index].text = *text;
+  }
 
  private:
   struct Place {
@@ -88,15 +93,21 @@ class Parser {
 
   // Reads a file into `into`; `from` is where the include stands.
   void file(const std::string& path, Place from, std::vector<Directive>* into) {
-    auto text = source_.read(path);
-    if (!text) return stop(text.error().describe(), from.file, current_line_, into);
-    // A file included a thousand times is kept (and dumped) once.
+    // A file included a thousand times is read and kept (and dumped) once.
     auto [known, is_new] = index_of_.emplace(path, static_cast<uint32_t>(ast_.files.size()));
     if (is_new) ast_.files.push_back({path, {}});
     uint32_t index = known->second;
+    std::shared_ptr<const std::string>& kept = texts_[index];
+    if (kept == nullptr) {
+      auto text = source_.read(path);
+      if (!text) {
+        return stop(text.error().describe(), from.file, current_line_, into);
+      }
+      kept = std::make_shared<std::string>(std::move(*text));
+    }
+    std::shared_ptr<const std::string> text = kept;
     Lexer lexer(*text);
     parse(lexer, {index, from.depth, false}, false, into);
-    ast_.files[index].text = std::move(*text);
   }
 
   void parse(Lexer& lexer, Place place, bool in_block, std::vector<Directive>* into) {
@@ -165,6 +176,7 @@ class Parser {
   Ast& ast_;
   const FileSource& source_;
   std::unordered_map<std::string, uint32_t> index_of_;
+  std::unordered_map<uint32_t, std::shared_ptr<const std::string>> texts_;
   uint32_t current_line_ = 0;  // of the include being followed; 0 for the main file
   int block_depth_ = 0;
   bool stopped_ = false;
@@ -190,7 +202,10 @@ std::expected<Ast, ConfigError> parse_file(const std::string& path, const ParseO
   Parser parser(&ast, main_path, source);
   if (!options.global_directives.empty()) parser.command_line(options.global_directives);
   if (!parser.stopped()) parser.main_file(main_path);
-  if (!parser.stopped()) return ast;
+  if (!parser.stopped()) {
+    parser.finish();
+    return ast;
+  }
   // Something else may be wrong before the place where reading stopped: report that first.
   BuildOptions build;
   build.dialect = options.dialect;

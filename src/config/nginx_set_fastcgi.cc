@@ -21,15 +21,10 @@ void set_fastcgi_pass(Builder& b, const Directive& d) {
 }
 
 void set_fastcgi_param(Builder& b, const Directive& d) {
-  FastcgiParam param{d.args[0].text, {}, false};
-  if (d.args.size() == 3) {
-    if (d.args[2].text != "if_not_empty") {
-      return b.fail(d, "invalid parameter \"" + d.args[2].text + "\"");
-    }
-    param.if_not_empty = true;
+  if (d.args.size() == 3 && d.args[2].text != "if_not_empty") {
+    return b.fail(d, "invalid parameter \"" + d.args[2].text + "\"");
   }
-  param.value = b.compile(d, d.args[1].text);
-  b.loc().fastcgi_params.push_back(std::move(param));
+  b.loc().fastcgi_params.push_back(&d);
 }
 
 void set_fastcgi_split_path_info(Builder& b, const Directive& d) {
@@ -73,7 +68,7 @@ void set_fastcgi_ignore_headers(Builder& b, const Directive& d) {
       {"set-cookie", &IgnoreHeaders::set_cookie},
       {"vary", &IgnoreHeaders::vary},
   };
-  IgnoreHeaders ignore;
+  IgnoreHeaders& ignore = b.loc().ignore_headers;  // several mentions add up
   for (const Word& word : d.args) {
     const Row* found = nullptr;
     for (const Row& row : kRows) {
@@ -83,14 +78,14 @@ void set_fastcgi_ignore_headers(Builder& b, const Directive& d) {
     if (ignore.*(found->field)) b.warn(d, "duplicate value \"" + word.text + "\"");
     ignore.*(found->field) = true;
   }
-  b.loc().apply.push_back([ignore](LocConf& conf) { conf.fastcgi.ignore = ignore; });
+  b.loc().apply.push_back([ignore = ignore](LocConf& conf) { conf.fastcgi.ignore = ignore; });
 }
 
 void set_fastcgi_next_upstream(Builder& b, const Directive& d) {
   static constexpr std::string_view kWords[] = {
       "error",    "timeout",  "invalid_header", "http_500",       "http_503",
       "http_403", "http_404", "http_429",       "non_idempotent", "off"};
-  uint32_t bits = 0;
+  uint32_t& bits = b.loc().next_upstream;  // several mentions add up
   for (const Word& word : d.args) {
     if (word.text == "updating") continue;  // means something for caches only
     uint32_t bit = 0;
@@ -101,7 +96,7 @@ void set_fastcgi_next_upstream(Builder& b, const Directive& d) {
     if ((bits & bit) != 0) b.warn(d, "duplicate value \"" + word.text + "\"");
     bits |= bit;
   }
-  b.loc().apply.push_back([bits](LocConf& conf) { conf.fastcgi.next_upstream = bits; });
+  b.loc().apply.push_back([bits = bits](LocConf& conf) { conf.fastcgi.next_upstream = bits; });
 }
 
 }  // namespace bulkhead::config

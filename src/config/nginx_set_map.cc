@@ -105,7 +105,8 @@ void set_map(Builder& b, const Directive& d) {
     return b.fail(d, "invalid variable name \"" + name + "\"");
   }
   map.variable = to_lower(std::string_view(name).substr(1));
-  if (const VariableRow* row = find_variable(map.variable)) {
+  const VariableRow* row = find_variable(map.variable);
+  if (row != nullptr && !(row->writable && row->kind == RefKind::kEmpty)) {
     if (row->writable) {
       return b.fail(
           d, "\"map\" to $" + map.variable + " is not supported by this version of Bulkhead");

@@ -95,6 +95,22 @@ void check_file_cache(Builder& b, const Directive& d) {
   }
 }
 
+void check_directio(Builder& b, const Directive& d) {
+  if (d.args[0].text != "off" && !parse_size(d.args[0].text, true)) {
+    b.fail_value(d, "invalid value");
+  }
+}
+
+void check_cpu_affinity(Builder& b, const Directive& d) {
+  for (const Word& word : d.args) {
+    if (word.text == "auto") continue;
+    size_t bad = word.text.find_first_not_of("01 ");
+    if (bad == std::string::npos) continue;
+    return b.fail(
+        d, std::string("invalid character \"") + word.text[bad] + "\" in \"worker_cpu_affinity\"");
+  }
+}
+
 void check_aio(Builder& b, const Directive& d) {
   const std::string& text = d.args[0].text;
   if (text == "on" || text == "off" || text == "threads" || text.starts_with("threads=")) return;

@@ -100,6 +100,8 @@ void set_gzip_comp_level(Builder& b, const Directive& d);
 void set_gzip_types(Builder& b, const Directive& d);
 void check_pool_size(Builder& b, const Directive& d);
 void check_file_cache(Builder& b, const Directive& d);
+void check_directio(Builder& b, const Directive& d);
+void check_cpu_affinity(Builder& b, const Directive& d);
 void check_aio(Builder& b, const Directive& d);
 void check_temp_path(Builder& b, const Directive& d);
 

@@ -76,7 +76,7 @@ constexpr DirectiveRow kRows[] = {
     idle("read_ahead", kHSL, kTake1, "the kernel decides", check_size),
     idle("aio", kHSL, kTake1, "files never block the event loop", check_aio),
     idle("aio_write", kHSL, kFlag, "files never block the event loop"),
-    idle("directio", kHSL, kTake1, "files are sent from the page cache"),
+    idle("directio", kHSL, kTake1, "files are sent from the page cache", check_directio),
     idle("directio_alignment", kHSL, kTake1, "files are sent from the page cache", check_offset),
     idle("resolver", kHSL, k1More, "names are looked up once, at start"),
     idle("resolver_timeout", kHSL, kTake1, "names are looked up once, at start", check_millis),

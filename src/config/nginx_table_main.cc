@@ -27,7 +27,7 @@ constexpr DirectiveRow kRows[] = {
     idle("lock_file", kMain, kTake1, "no lock between processes is needed"),
     idle("pcre_jit", kMain, kFlag, "patterns are always compiled to machine code"),
     idle("timer_resolution", kMain, kTake1, "time is read from the processor", check_millis),
-    idle("worker_cpu_affinity", kMain, k1More, "the kernel places the threads"),
+    idle("worker_cpu_affinity", kMain, k1More, "the kernel places the threads", check_cpu_affinity),
     idle("debug_points", kMain, kTake1, "for nginx's own developers", set_debug_points),
     idle("ssl_engine", kMain, kTake1, "TLS arrives in a later version"),
     idle_list("thread_pool", kMain, kTake23, "files never block the event loop"),

@@ -171,6 +171,7 @@ constexpr DirectiveRow kRows[] = {
       if (to_lower(d.args[0].text) == to_lower(d.args[1].text)) b.fail(d, "\"charset_map\" between the same charsets \"" + d.args[0].text + "\" and \"" + d.args[1].text + "\"");
     }),
     idle("slice", kHSL, kTake1, "only caches need slices", check_size),
+    warned("post_action", kHSLI, kTake1, "nothing is done after an answer"),
     warned("mirror", kHSL, kTake1, "requests are not copied elsewhere"),
     idle("mirror_request_body", kHSL, kFlag, "see mirror"),
     // cookies that tell visitors apart
