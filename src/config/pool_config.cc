@@ -17,7 +17,6 @@ using Failure = std::unexpected<std::vector<FpmMessage>>;
 
 Failure fail_with(FpmConfig config, const std::string& last) {
   if (!last.empty()) config.messages.push_back({FpmLevel::kError, last});
-  config.messages.push_back({FpmLevel::kError, "FPM initialization failed"});
   return Failure(std::move(config.messages));
 }
 

@@ -101,7 +101,8 @@ struct FpmOptions {
 };
 // Reads the file and its includes, validates, and fills defaults as php-fpm does.  Opens and makes
 // no log file: that an access.log, slowlog or error_log can be made is checked by its directory.
-// On failure the messages are php-fpm's own lines to the end ("FPM initialization failed").
+// On failure the messages are php-fpm's own lines, but for the last ("FPM initialization failed"),
+// which the caller says.
 // Messages below log_level are left out, as php-fpm does once it has read it.
 std::expected<FpmConfig, std::vector<FpmMessage>> load_fpm(const std::string& path,
                                                            const FpmOptions& options);

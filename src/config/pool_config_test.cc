@@ -39,7 +39,6 @@ class PoolConfigTest : public ::testing::Test {
   std::string fault(const std::string& text) {
     auto loaded = load(text);
     if (loaded) return "";
-    EXPECT_EQ(loaded.error().back().text, "FPM initialization failed");
     return plain(loaded.error().front().text);
   }
 
@@ -198,10 +197,10 @@ TEST_F(PoolConfigTest, ChecksTheGlobalSection) {
 TEST_F(PoolConfigTest, FailsWithEveryLineOfPhpFpm) {
   auto loaded = load(base_ + "foo = 1\n");
   ASSERT_FALSE(loaded);
-  ASSERT_EQ(loaded.error().size(), 3u);
+  ASSERT_EQ(loaded.error().size(), 2u);
   EXPECT_EQ(plain(loaded.error()[1].text), "failed to load configuration file 'DIR/fpm.conf'");
   loaded = load(base_ + "pm.max_children = 0\n");
-  ASSERT_EQ(loaded.error().size(), 3u);
+  ASSERT_EQ(loaded.error().size(), 2u);
   EXPECT_EQ(loaded.error()[0].level, FpmLevel::kAlert);
   EXPECT_EQ(loaded.error()[1].text, "failed to post process the configuration");
 }
