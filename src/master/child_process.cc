@@ -12,6 +12,7 @@ ChildProcess::~ChildProcess() {
 
 Status ChildProcess::start(const Start& start) {
   sys::SocketPair pair = TRY(sys::seqpacket_pair());
+  if (start.blocking) TRY_STATUS(sys::set_blocking(pair.second));
   sys::Spawn spawn;
   spawn.program = start.program;
   spawn.argv = start.argv;

@@ -28,6 +28,7 @@ class ChildProcess {
     Environment environment = Environment::kBare;
     ipc::Role role = ipc::Role::kFront;
     std::optional<sandbox::Policy> policy;  // applied before exec
+    bool blocking = false;                  // its end of the channel: it has no event loop
   };
   struct Hooks {
     ipc::Channel::OnMessage on_message;
@@ -45,6 +46,8 @@ class ChildProcess {
   bool send(ipc::Op op, std::string_view payload = {}, std::span<const sys::FdRef> fds = {});
   void set_phase(ipc::Phase phase);
   void signal(int number);
+  // Lets go of the channel: both front and a zygote end when master is gone.
+  void hang_up() { channel_.reset(); }
 
  private:
   void ended(const sys::Ended& ended);

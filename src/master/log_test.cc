@@ -21,7 +21,7 @@ class LogTest : public testing::Test {
 
 TEST_F(LogTest, WritesNginxLines) {
   EXPECT_EQ(nginx_line(LogLevel::kNotice, "start worker processes", 27232, kWhen),
-            "2026/11/23 12:33:02 [notice] 27232#27232: start worker processes\n");
+            "2026/11/23 12:26:22 [notice] 27232#27232: start worker processes\n");
   EXPECT_EQ(level_name(LogLevel::kEmerg), "emerg");
   EXPECT_EQ(level_name(LogLevel::kDebug), "debug");
 }
@@ -30,11 +30,11 @@ TEST_F(LogTest, WritesPhpFpmLines) {
   FpmFormat format;
   EXPECT_EQ(
       fpm_lines(FpmLevel::kNotice, "ready to handle connections", format, kWhen),
-      std::vector<std::string>{"[23-Nov-2026 12:33:02] NOTICE: ready to handle connections\n"});
+      std::vector<std::string>{"[23-Nov-2026 12:26:22] NOTICE: ready to handle connections\n"});
   format.debug = true;
   format.pid = 7;
   EXPECT_EQ(fpm_lines(FpmLevel::kDebug, "x", format, kWhen)[0],
-            "[23-Nov-2026 12:33:02.000034] DEBUG: pid 7, bulkhead_master(), line 1: x\n");
+            "[23-Nov-2026 12:26:22.000034] DEBUG: pid 7, bulkhead_master(), line 1: x\n");
   format.stamped = false;
   format.debug = false;
   EXPECT_EQ(fpm_lines(FpmLevel::kError, "x", format, kWhen)[0], "ERROR: x\n");
@@ -44,7 +44,7 @@ TEST_F(LogTest, SplitsWorkersOutputAtTheLimit) {
   FpmFormat format;
   format.limit = 128;
   std::string body(300, 'a');
-  std::string prefix = "[23-Nov-2026 12:33:02] WARNING: [pool www] child 9 said into stderr: \"";
+  std::string prefix = "[23-Nov-2026 12:26:22] WARNING: [pool www] child 9 said into stderr: \"";
   auto lines = fpm_lines(FpmLevel::kWarning,
                          "[pool www] child 9 said into stderr: \"" + body + "\"", format, kWhen);
   std::string joined;
@@ -60,7 +60,7 @@ TEST_F(LogTest, SplitsWorkersOutputAtTheLimit) {
 TEST_F(LogTest, FitsExactlyAtTheLimitAndNotOneByteMore) {
   FpmFormat format;
   format.limit = 64;
-  std::string prefix = "[23-Nov-2026 12:33:02] NOTICE: ";
+  std::string prefix = "[23-Nov-2026 12:26:22] NOTICE: ";
   std::string fits(64 - prefix.size() - 1, 'x');
   EXPECT_EQ(fpm_lines(FpmLevel::kNotice, fits, format, kWhen)[0], prefix + fits + "\n");
   auto cut = fpm_lines(FpmLevel::kNotice, fits + "y", format, kWhen);

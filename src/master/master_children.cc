@@ -186,6 +186,7 @@ Status Master::start_zygote(const std::string& version) {
   start.argv.insert(start.argv.end(), options_.php_args.begin(), options_.php_args.end());
   start.environment = Environment::kWhole;
   start.role = ipc::Role::kZygote;
+  start.blocking = true;
   return zygote.process->start(start);
 }
 

@@ -154,7 +154,7 @@ void Master::begin_stop(Stop how) {
     }
   } else {
     patience = kStopPatience;
-    if (front_running) front_->signal(SIGTERM);
+    if (front_running) front_->hang_up();
     sites_->stop_all(false, kStopPatience);
   }
   deadline_ = std::make_unique<loop::Timer>([this] {

@@ -1,6 +1,7 @@
 #include "sys/sockets.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -43,6 +44,14 @@ Result<SocketPair> seqpacket_pair() {
     return fail_errno("socketpair() failed");
   }
   return SocketPair{Fd(fds[0]), Fd(fds[1])};
+}
+
+Status set_blocking(FdRef socket) {
+  int flags = ::fcntl(socket.get(), F_GETFL);
+  if (flags < 0 || ::fcntl(socket.get(), F_SETFL, flags & ~O_NONBLOCK) < 0) {
+    return fail_errno("fcntl(F_SETFL) failed");
+  }
+  return {};
 }
 
 std::string address_text(std::string_view sockaddr_bytes) {

@@ -21,6 +21,8 @@ struct SocketPair {
 };
 // A connected SOCK_SEQPACKET pair; both ends nonblocking and CLOEXEC.
 [[nodiscard]] Result<SocketPair> seqpacket_pair();
+// For an end whose process has no event loop.
+Status set_blocking(FdRef socket);
 
 // Options of an nginx `listen` directive (defaults: the kernel's).
 struct ListenOptions {
