@@ -23,7 +23,14 @@ struct Recorder : AppListener {
     ++readable;
     if (eager) drain();
   }
-  void on_app_stderr(std::string_view text) override { stderr_text += text; }
+  void on_app_stderr(std::string_view text) override {
+    stderr_text += text;
+    drain();
+    if (head.empty()) {
+      EXPECT_EQ(body, "") << "no body before the head";
+      EXPECT_FALSE(stream->ended());
+    }
+  }
   void on_app_error(AppError what, std::string_view why) override {
     error = what;
     detail = why;

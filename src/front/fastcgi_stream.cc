@@ -302,6 +302,7 @@ bool FastcgiStream::deliver() {
 }
 
 size_t FastcgiStream::peek(iovec* pieces, size_t max) {
+  if (!head_delivered_) return 0;  // asked while stderr text is reported
   const size_t count = std::min(max, pieces_.size() - first_);
   for (size_t i = 0; i < count; ++i) {
     const std::string_view piece = pieces_[first_ + i];
