@@ -79,6 +79,8 @@ void Steps::build_params(Exchange& ex) {
   const config::FastcgiConf& conf = ex.conf().fastcgi;
   ex.params.clear();
   for (const config::FastcgiParam& p : conf.params) {
+    // `fastcgi_param HTTP_X "";` only takes the header away.
+    if (p.name.starts_with("HTTP_") && p.value.is_literal() && p.value.literal().empty()) continue;
     std::string_view value = evaluate(ex, p.value);
     if (p.if_not_empty && value.empty()) continue;
     ex.params.add(p.name, value);

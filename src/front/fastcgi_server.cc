@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "front/fastcgi_connection.h"
+#include "sys/stream_connect.h"
 
 namespace bulkhead::front {
 namespace {
@@ -22,7 +23,7 @@ Address map_inet4(const void* four_bytes) {
 }
 
 bool is_same_socket(const PoolSocket& a, const PoolSocket& b) {
-  return a.text == b.text && a.socket == b.socket;
+  return a.text == b.text && sys::is_same_socket(*a.socket, *b.socket);
 }
 
 }  // namespace

@@ -340,7 +340,9 @@ TEST_F(FastcgiServiceTest, FinishesRequestsOfPoolsThatLeave) {
 
 TEST_F(FastcgiServiceTest, KeepsConnectionsOverAReloadAndQuitsGracefully) {
   sys::Fd fd = connect();
-  service_->update({pool_});
+  PoolSocket passed_again = pool_;
+  passed_again.socket = std::make_shared<sys::Fd>(::dup(pool_.socket->get()));
+  service_->update({passed_again});
   turn();
   EXPECT_EQ(service_->open(), 1u);
   send(fd, begin(fcgi::KeepConn::kYes, "0"));

@@ -82,10 +82,12 @@ ParseStep RequestParser::parse_headers() {
         error = scan_value();
         break;
       case State::kHeaderAfterCr:
-        if (c == '\n')
+        if (c == '\n') {
           error = finish_header();
-        else if (c != '\r')
+        } else if (c != '\r') {
+          line_end_ = value_end();
           error = ParseError::kInvalidHeader;
+        }
         break;
       case State::kEndAfterCr:
         if (c == '\n')
@@ -162,15 +164,20 @@ ParseError RequestParser::scan_value() {
   return ParseError::kNone;
 }
 
+uint32_t RequestParser::value_end() const {
+  uint32_t end = line_end_;
+  while (end > value_start_ && base_[end - 1] == ' ') --end;
+  return end;
+}
+
 // At the LF of a header line.
 ParseError RequestParser::finish_header() {
   state_ = State::kHeaderStart;
+  const uint32_t end = value_end();
   if (invalid_name_ && options_.ignore_invalid_headers) {
-    ignored_.push_back({line_start_, line_end_ - line_start_});
+    ignored_.push_back({line_start_, end - line_start_});
     return ParseError::kNone;
   }
-  uint32_t end = line_end_;
-  while (end > value_start_ && base_[end - 1] == ' ') --end;
   HeaderField field{
       {line_start_, name_end_ - line_start_}, {value_start_, end - value_start_}, hash_};
   field.id = find_header_id(name(field), hash_);

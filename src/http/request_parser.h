@@ -232,6 +232,8 @@ class RequestParser : private RequestFields {
   ParseError scan_name();
   ParseError scan_value();
   ParseError finish_header();
+  // Where the current line's value ends, without spaces.
+  [[nodiscard]] uint32_t value_end() const;
   ParseError note_header(const HeaderField& field);
   ParseError note_host(const HeaderField& field);
   ParseError finish_head();

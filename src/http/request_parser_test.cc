@@ -321,6 +321,8 @@ TEST(RequestParser, WordsErrorsAsNginx) {
             "client sent invalid header line: \"A\\x20...\"");
   EXPECT_EQ(Parsed(with_header("A: b\rc")).parser.error_text(),
             "client sent invalid header line: \"A: b\\x0d...\"");
+  EXPECT_EQ(Parsed(with_header("A: b \rc")).parser.error_text(),
+            "client sent invalid header line: \"A: b\\x20...\"");
   EXPECT_EQ(Parsed(with_header("Host: b")).parser.error_text(),
             "client sent duplicate host header: \"Host: b\", previous value: \"Host: a\"");
   EXPECT_EQ(Parsed(with_header("Expect: x\r\nexpect: y")).parser.error_text(),

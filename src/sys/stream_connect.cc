@@ -3,6 +3,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include <cerrno>
 #include <cstring>
@@ -44,5 +45,12 @@ Connecting connect_stream(std::string_view sockaddr) {
 }
 
 bool is_quiet(FdRef socket) { return look_ahead(socket).must_wait(); }
+
+bool is_same_socket(FdRef a, FdRef b) {
+  struct stat of_a {
+  }, of_b{};
+  return ::fstat(a.get(), &of_a) == 0 && ::fstat(b.get(), &of_b) == 0 &&
+         of_a.st_ino == of_b.st_ino && of_a.st_dev == of_b.st_dev;
+}
 
 }  // namespace bulkhead::sys

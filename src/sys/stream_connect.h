@@ -21,5 +21,7 @@ struct Connecting {
 Connecting connect_stream(std::string_view sockaddr);
 // Whether the peer of an idle connection has neither sent anything nor closed.
 bool is_quiet(FdRef socket);
+// Whether two descriptors name the same open socket (one may have been passed between processes).
+bool is_same_socket(FdRef a, FdRef b);
 
 }  // namespace bulkhead::sys
