@@ -1,6 +1,7 @@
 #include "front/server_loop.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 
@@ -33,12 +34,20 @@ Result<std::unique_ptr<ServerLoop>> ServerLoop::create(FrontShared& shared, Hook
       *loop->events_, SiteClient::Hooks{loop->hooks_.wake, loop->hooks_.refused});
   loop->events_->add_poller(loop->sites_.get());
   loop->files_ = std::make_unique<FileCache>(*loop->events_, *loop->sites_);
+  loop->fastcgi_ = std::make_unique<FastcgiClient>(*loop->events_);
+  loop->pools_ = std::make_unique<FastcgiService>(
+      *loop->events_, *loop->sites_,
+      [self = loop.get()](LogLevel level, std::string_view text) { self->log_main(level, text); });
+  loop->pools_->on_empty = [self = loop.get()] {
+    if (self->quitting_) self->check_settled();
+  };
   loop->path_logs_ = std::make_unique<PathLogs>(*loop->events_, *loop->sites_);
   Ambient ambient;
   ambient.loop = loop->events_.get();
   ambient.counters = &shared.counters;
   ambient.pid = shared.pid;
   ambient.hostname = shared.hostname;
+  ambient.times = &loop->time_;
   loop->phases_ = std::make_unique<Phases>(std::move(ambient), *loop->files_, *loop);
   return loop;
 }
@@ -51,6 +60,8 @@ ServerLoop::~ServerLoop() {
   listeners_.clear();
   for (auto& connection : connections_) connection->shut();
   turns_.clear();
+  pools_.reset();
+  fastcgi_.reset();
   path_logs_.reset();
   files_.reset();
   if (sites_ != nullptr) events_->remove_poller(sites_.get());
@@ -70,6 +81,7 @@ void ServerLoop::activate(std::shared_ptr<const Runtime> runtime,
   files_->clear();
   path_logs_->clear();
   update_listeners(*runtime);
+  update_pools(*runtime);
   check_settled();
 }
 
@@ -107,8 +119,28 @@ void ServerLoop::update_listeners(const Runtime& runtime) {
   }
 }
 
+void ServerLoop::update_pools(const Runtime& runtime) {
+  const config::Snapshot& snapshot = runtime.plan->snapshot();
+  std::vector<PoolSocket> sockets;
+  for (size_t i = 0; i < runtime.pool_listeners.size(); ++i) {
+    uint32_t id = snapshot.pool_listen_sites[i];
+    auto site = std::find_if(snapshot.sites.begin(), snapshot.sites.end(),
+                             [id](const config::Site& s) { return s.id == id; });
+    if (site == snapshot.sites.end()) continue;
+    PoolSocket socket;
+    socket.site = id;
+    socket.text = site->listen;
+    socket.socket = runtime.pool_listeners[i];
+    socket.allowed_clients = site->allowed_clients;
+    socket.max_children = site->max_children;
+    sockets.push_back(std::move(socket));
+  }
+  pools_->update(std::move(sockets));
+  fastcgi_->close_idle();
+}
+
 bool ServerLoop::settled() const {
-  if (quitting_) return open_ == 0;
+  if (quitting_) return open_ == 0 && pools_->open() == 0;
   return std::all_of(older_.begin(), older_.end(), [](const auto& g) { return g.expired(); });
 }
 
@@ -122,6 +154,8 @@ void ServerLoop::quit() {
   if (quitting_) return;
   quitting_ = true;
   for (auto& [text, listener] : listeners_) listener->stop();
+  pools_->quit();
+  fastcgi_->close_idle();
   for (Connection* c = idle_first_; c != nullptr;) {
     Connection* next = c->idle_after;
     c->close_idle();
@@ -145,6 +179,7 @@ void ServerLoop::accept_failed(Listener& listener, int error) {
            Error{"accept4() failed", error}.describe());
   if (!exhausted) return;
   files_->clear();
+  fastcgi_->close_idle();
   (void)make_room();
   listener.rest();
 }
@@ -260,9 +295,8 @@ std::string_view ServerLoop::error_log_time() {
 
 std::string ServerLoop::line_head(LogLevel level) {
   std::string line(error_log_time());
-  std::string pid = std::to_string(shared_.pid);
-  line.append(" [").append(level_name(level)).append("] ");
-  line.append(pid).append("#").append(pid).append(": ");
+  line.append(" [").append(level_name(level)).append("] ").append(std::to_string(shared_.pid));
+  line.append("#").append(std::to_string(::gettid())).append(": ");
   return line;
 }
 

@@ -15,6 +15,8 @@
 #include <vector>
 
 #include "front/connection.h"
+#include "front/fastcgi_client.h"
+#include "front/fastcgi_server.h"
 #include "front/file_cache.h"
 #include "front/input_buffer.h"
 #include "front/listener.h"
@@ -108,6 +110,7 @@ class ServerLoop : public Output {
   void accept_failed(Listener& listener, int error);
   [[nodiscard]] bool make_room();
   void update_listeners(const Runtime& runtime);
+  void update_pools(const Runtime& runtime);
   void check_settled();
   Connection* take_connection();
   [[nodiscard]] std::string line_head(config::LogLevel level);
@@ -117,6 +120,8 @@ class ServerLoop : public Output {
   std::unique_ptr<loop::EventLoop> events_;
   std::unique_ptr<SiteClient> sites_;
   std::unique_ptr<FileCache> files_;
+  std::unique_ptr<FastcgiClient> fastcgi_;
+  std::unique_ptr<FastcgiService> pools_;
   std::unique_ptr<PathLogs> path_logs_;
   std::unique_ptr<Phases> phases_;
   BlockPool blocks_;
