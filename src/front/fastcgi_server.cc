@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <unordered_map>
 
 #include "front/fastcgi_connection.h"
 #include "sys/stream_connect.h"
@@ -22,8 +23,8 @@ Address map_inet4(const void* four_bytes) {
   return out;
 }
 
-bool is_same_socket(const PoolSocket& a, const PoolSocket& b) {
-  return a.text == b.text && sys::is_same_socket(*a.socket, *b.socket);
+bool is_same_pool(const PoolSocket& a, const PoolSocket& b) {
+  return a.site == b.site && sys::is_same_socket(*a.socket, *b.socket);
 }
 
 }  // namespace
@@ -69,28 +70,23 @@ FastcgiService::FastcgiService(loop::EventLoop& loop, StartApp start_app, Log lo
 FastcgiService::~FastcgiService() { *alive_ = false; }
 
 void FastcgiService::update(std::vector<PoolSocket> sockets) {
-  std::vector<Entry> kept;
+  std::unordered_map<std::string, Entry> before;
+  for (Entry& entry : entries_) before.emplace(entry.pool->config.text, std::move(entry));
+  entries_.clear();
   for (PoolSocket& socket : sockets) {
-    auto same = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& entry) {
-      return entry.pool != nullptr && is_same_socket(entry.pool->config, socket);
-    });
-    auto pool = std::make_shared<Pool>();
-    if (same != entries_.end() && same->pool->config.site == socket.site) pool = same->pool;
-    pool->allowed = AllowedClients(socket.allowed_clients);
-    pool->config = std::move(socket);
-    kept.push_back({pool, nullptr});
-    if (same == entries_.end()) continue;
-    if (pool != same->pool) same->pool->current = false;
-    if (pool == same->pool) kept.back().listener = std::move(same->listener);
-    same->pool = nullptr;
+    const auto found = before.find(socket.text);
+    if (found != before.end() && is_same_pool(found->second.pool->config, socket)) {
+      entries_.push_back(std::move(found->second));
+      before.erase(found);
+    } else {
+      entries_.push_back({std::make_shared<Pool>(), nullptr});
+    }
+    Pool& pool = *entries_.back().pool;
+    pool.allowed = AllowedClients(socket.allowed_clients);
+    pool.config = std::move(socket);
+    if (entries_.back().listener == nullptr && !quitting_) listen_on(entries_.back());
   }
-  for (Entry& entry : entries_) {
-    if (entry.pool != nullptr) entry.pool->current = false;
-  }
-  entries_ = std::move(kept);
-  for (Entry& entry : entries_) {
-    if (entry.listener == nullptr && !quitting_) listen_on(entry);
-  }
+  for (auto& [text, gone] : before) gone.pool->current = false;
   close_idle_connections();
 }
 

@@ -1,6 +1,7 @@
 #include "front/fastcgi_wiring.h"
 
 #include <algorithm>
+#include <unordered_map>
 
 #include "front/plan.h"
 
@@ -27,18 +28,20 @@ FastcgiTarget fastcgi_target(const Exchange& ex) {
 std::vector<PoolSocket> pool_sockets(const Runtime& runtime) {
   const config::Snapshot& snapshot = runtime.plan->snapshot();
   const size_t count = std::min(snapshot.pool_listen_sites.size(), runtime.pool_listeners.size());
+  std::unordered_map<uint32_t, const config::Site*> by_id;
+  for (const config::Site& site : snapshot.sites) by_id.emplace(site.id, &site);
   std::vector<PoolSocket> out;
   for (size_t i = 0; i < count; ++i) {
     const uint32_t id = snapshot.pool_listen_sites[i];
-    const auto site = std::find_if(snapshot.sites.begin(), snapshot.sites.end(),
-                                   [id](const config::Site& s) { return s.id == id; });
-    if (site == snapshot.sites.end() || runtime.pool_listeners[i] == nullptr) continue;
+    const auto found = by_id.find(id);
+    if (found == by_id.end() || runtime.pool_listeners[i] == nullptr) continue;
+    const config::Site& site = *found->second;
     PoolSocket socket;
     socket.site = id;
-    socket.text = site->listen;
+    socket.text = site.listen;
     socket.socket = runtime.pool_listeners[i];
-    socket.allowed_clients = site->allowed_clients;
-    socket.max_children = site->max_children;
+    socket.allowed_clients = site.allowed_clients;
+    socket.max_children = site.max_children;
     out.push_back(std::move(socket));
   }
   return out;
