@@ -81,6 +81,10 @@ std::string describe(const sys::Ended& ended, bool with_name) {
   return "ended";
 }
 
+std::string counted(size_t count, const std::string& noun) {
+  return std::to_string(count) + " " + noun + (count == 1 ? "" : "s");
+}
+
 Millis Backoff::ended(Millis lived) {
   if (lived >= kHealthy) {
     delay_ = Millis(0);

@@ -33,6 +33,9 @@ enum class Environment : uint8_t {
 // "exited with code 1", "exited on signal 9 (SIGKILL)"; nginx's form has no name in it.
 [[nodiscard]] std::string describe(const sys::Ended& ended, bool with_name);
 
+// "1 pool", "2 pools"
+[[nodiscard]] std::string counted(size_t count, const std::string& noun);
+
 // How long to wait before a process that keeps ending is started again.
 class Backoff {
  public:

@@ -151,8 +151,8 @@ void Log::set_fpm(FpmSink sink, const std::string& ident, const std::string& fac
   ::openlog(ident_.c_str(), LOG_CONS | LOG_PID, value);
 }
 
-void Log::nginx(LogLevel level, std::string_view text) {
-  std::string line = nginx_line(level, text, ::getpid(), Moment::now());
+void Log::nginx_as(pid_t pid, LogLevel level, std::string_view text) {
+  std::string line = nginx_line(level, text, pid == 0 ? ::getpid() : pid, Moment::now());
   bool on_stderr = false;
   for (const NginxSink& sink : nginx_) {
     if (level > sink.level) continue;

@@ -65,7 +65,9 @@ class Log {
   // nginx's first log is standard error with full lines (-e stderr), or short "nginx: [emerg] ".
   void set_plain_stderr(bool plain) { plain_stderr_ = plain; }
 
-  void nginx(LogLevel level, std::string_view text);
+  void nginx(LogLevel level, std::string_view text) { nginx_as(0, level, text); }
+  // In the name of another process (a worker that writes no log of its own life); 0: ours.
+  void nginx_as(pid_t pid, LogLevel level, std::string_view text);
   void fpm(FpmLevel level, std::string_view text);
   // A line of a worker whose pool has decorate_workers_output off: as it is.
   void fpm_raw(std::string_view text);

@@ -284,10 +284,10 @@ void Master::announce_start() {
   for (const config::Listen& listen : now_.model->listens) {
     if (is_served(listen)) where += (where.empty() ? "" : ", ") + listen.text;
   }
-  if (where.empty()) where = std::to_string(now_.pool_addresses.size()) + " pool sockets";
-  log_.person("serving " + std::to_string(now_.model->servers.size()) + " servers and " +
-              std::to_string(now_.fpm ? now_.fpm->pools.size() : 0) + " pools on " + where +
-              " (pid " + std::to_string(::getpid()) + ")");
+  if (where.empty()) where = counted(now_.pool_addresses.size(), "pool socket");
+  log_.person("serving " + counted(now_.model->servers.size(), "server") + " and " +
+              counted(now_.fpm ? now_.fpm->pools.size() : 0, "pool") + " on " + where + " (pid " +
+              std::to_string(::getpid()) + ")");
   sys::notify_service_manager("READY=1\nSTATUS=Ready to handle connections");
   bool uses_stderr = false;
   for (const config::LogFile& file : now_.model->log_files) {

@@ -140,6 +140,11 @@ void Master::on_front_ended(pid_t pid, const sys::Ended& ended, Millis lived) {
   bool expected = state_ == State::kStopping;
   if (speaks_nginx()) {
     bool crashed = ended.how == sys::Ended::How::kSignalled;
+    if (clean) {
+      log_.nginx_as(pid, LogLevel::kNotice, "exiting");
+      log_.nginx_as(pid, LogLevel::kNotice, "exit");
+    }
+    log_.nginx(LogLevel::kNotice, "signal 17 (SIGCHLD) received from " + std::to_string(pid));
     log_.nginx(crashed ? LogLevel::kAlert : LogLevel::kNotice, text);
   } else if (!expected) {
     log_.fpm(FpmLevel::kWarning, "front " + text);

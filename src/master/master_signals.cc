@@ -151,6 +151,9 @@ void Master::begin_stop(Stop how) {
     if (front_running) {
       front_->set_phase(ipc::Phase::kStopping);
       front_->send(ipc::Op::kQuit);
+      if (speaks_nginx()) {
+        log_.nginx_as(front_->pid(), LogLevel::kNotice, "gracefully shutting down");
+      }
     }
   } else {
     patience = kStopPatience;

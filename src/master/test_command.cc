@@ -97,8 +97,8 @@ int test_serve(const Options& o, Log& log) {
     }
   }
   if (!o.quiet) {
-    say("the configuration is valid: " + std::to_string(loaded->model->servers.size()) +
-        " servers, " + std::to_string(loaded->fpm ? loaded->fpm->pools.size() : 0) + " pools");
+    say("the configuration is valid: " + counted(loaded->model->servers.size(), "server") + ", " +
+        counted(loaded->fpm ? loaded->fpm->pools.size() : 0, "pool"));
   }
   return 0;
 }
