@@ -34,7 +34,6 @@ Method find_method(std::string_view text) {
 }
 
 constexpr bool is_method_char(char c) { return (c >= 'A' && c <= 'Z') || c == '_' || c == '-'; }
-constexpr bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
 
 // Bytes a target may simply hold: no controls, no space, nothing with a meaning of its own.
 constexpr std::array<bool, 256> plain_bytes(std::string_view special) {
