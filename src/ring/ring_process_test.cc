@@ -132,13 +132,24 @@ TEST(RingProcesses, NoWakeUpIsLostWhenWorkersFallAsleep) {
   for (pid_t pid : workers) end_child(pid);
 }
 
+// A frame as an honest worker writes it, so that lies are told at every depth.
+void write_plausible(Slot& slot, uint32_t kind, uint32_t size) {
+  uint32_t head = slot.response_head.load() & ~7U;
+  FrameHeader header{kind, size};
+  std::memcpy(slot.response + head % kResponseBytes, &header, sizeof header);
+  slot.response_head.store(head + sizeof header + (size + 7) / 8 * 8);
+}
+
 // Writes random words over the whole segment and the bell, most often where they hurt.
 void scribble(Segment& segment, Bell& bell, uint32_t seed) {
   std::mt19937 random(seed);
+  auto below = [&random](uint32_t n) { return static_cast<uint32_t>(random() % n); };
   for (;;) {
-    Slot& slot = segment.slot[random() % 4];
-    uint32_t value = random();
-    switch (random() % 12) {
+    // Pauses let front come as far as an honest worker would let it.
+    if (below(20) == 0) ::usleep(below(200));
+    Slot& slot = segment.slot[below(4)];
+    uint32_t value = static_cast<uint32_t>(random());
+    switch (below(200)) {
       case 0:
         slot.response_head.store(value);
         break;
@@ -149,33 +160,37 @@ void scribble(Segment& segment, Bell& bell, uint32_t seed) {
         slot.response_tail.store(value);
         break;
       case 3:
-        slot.body_tail.store(random() % 3 == 0 ? value : value % 70'000);
+        slot.body_tail.store(below(3) == 0 ? value : value % 70'000);
         break;
       case 4:
         slot.worker_waits.store(value & 1);
         break;
       case 5:
-        segment.state[random() % 4].store(value % 8 | uint64_t{value} << 32);
+        segment.state[below(4)].store(value % 8 | uint64_t{value} << 32);
         break;
       case 6:
         segment.front_sleeps.store(value & 1);
         break;
       case 7:
-        bell.idle[random() % 16].store(uint64_t{value} << 32 | random());
+        bell.idle[below(16)].store(uint64_t{value} << 32 | random());
         break;
       case 8:
         bell.pool_sleeps.store(value & 1);
         break;
       case 9:
-        bell.wake[random() % kWorkersMax].store(value);
+        bell.wake[below(kWorkersMax)].store(value);
         break;
-      default: {
-        uint32_t size_max = random() % 4 == 0 ? 100'000 : 64;
-        FrameHeader header{static_cast<uint32_t>(random() % 6),
-                           static_cast<uint32_t>(random() % size_max)};
-        uint32_t at = random() % 2 == 0 ? random() % 64 * 8 : random() % kResponseBytes & ~7U;
-        std::memcpy(slot.response + at, &header, sizeof header);
+      case 10:
+        write_plausible(slot, below(7), below(kFrameMax + 9));
+        break;
+      case 11: {
+        FrameHeader header{below(6), below(100'000)};
+        std::memcpy(slot.response + below(kResponseBytes / 8) * 8, &header, sizeof header);
+        break;
       }
+      default:
+        write_plausible(slot, 1 + below(5), below(100));
+        break;
     }
   }
 }

@@ -1,6 +1,5 @@
 #include "ring/worker_ring.h"
 
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -20,7 +19,8 @@ constexpr auto kRelease = std::memory_order_release;
 constexpr uint32_t kResponseMask = kResponseBytes - 1;
 constexpr uint32_t kBodyMask = kBodyBytes - 1;
 constexpr uint32_t kHeader = sizeof(FrameHeader);
-constexpr int kSpinTurns = 32;  // looks at the slots between two looks at the clock
+constexpr int kSpinTurns = 32;                // looks at the slots between two looks at the clock
+constexpr uint32_t kSpinBackoffMax = 16'384;  // waits without spinning after bad experience
 
 // See front_ring.cc: orders "I sleep" before the last look for work.
 void full_fence() { std::atomic_thread_fence(std::memory_order_seq_cst); }
@@ -130,6 +130,24 @@ void WorkerRing::wake_one_if_pending() {
   }
 }
 
+bool WorkerRing::spin_pays(std::chrono::microseconds spin_max) {
+  if (spin_max.count() <= 0 || wait_average_us_ > spin_max.count()) return false;
+  if (spin_pause_ == 0) return true;
+  --spin_pause_;
+  return false;
+}
+
+bool WorkerRing::spin(uint32_t worker, std::chrono::microseconds spin_max, Clock::time_point start,
+                      const std::atomic<bool>& stop) {
+  while (Clock::now() - start < spin_max && !stop.load(kRelaxed)) {
+    for (int i = 0; i < kSpinTurns; ++i) {
+      if (pending() != 0 && claim(worker)) return true;
+      pause_cpu();
+    }
+  }
+  return false;
+}
+
 Wait WorkerRing::wait_for_request(uint32_t worker, std::chrono::microseconds spin_max,
                                   std::chrono::milliseconds timeout,
                                   const std::atomic<bool>& stop) {
@@ -147,14 +165,17 @@ Wait WorkerRing::wait_for_request(uint32_t worker, std::chrono::microseconds spi
                         8;
     return result;
   };
-  if (spin_max.count() > 0 && wait_average_us_ <= 2 * spin_max.count()) {
-    while (Clock::now() - start < spin_max) {
-      for (int i = 0; i < kSpinTurns; ++i) {
-        if (pending() != 0 && claim(worker)) return waited(Wait::kRequest);
-        pause_cpu();
-      }
-      if (stop.load(kRelaxed)) return Wait::kStopped;
+  if (spin_pays(spin_max)) {
+    bool got = spin(worker, spin_max, start, stop);
+    // Twice the time or more: another process had the processor, perhaps the very one that writes
+    // requests.  Spinning then costs everybody, and a sleeper is scheduled sooner than a spinner.
+    bool preempted = Clock::now() - start > 2 * spin_max;
+    if (preempted) {
+      spin_pause_ = spin_backoff_ = std::clamp(spin_backoff_ * 4, 256U, kSpinBackoffMax);
+    } else if (spin_backoff_ > 0) {
+      --spin_backoff_;
     }
+    if (got) return waited(Wait::kRequest);
   }
   std::atomic<uint32_t>& word = bell().wake[worker];
   for (;;) {

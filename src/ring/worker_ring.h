@@ -139,6 +139,9 @@ class WorkerRing {
   Bell& bell() const { return *static_cast<Bell*>(bell_.data()); }
   bool claim(uint32_t worker);
   void begin(uint32_t segment, uint32_t slot);
+  bool spin_pays(std::chrono::microseconds spin_max);
+  bool spin(uint32_t worker, std::chrono::microseconds spin_max,
+            std::chrono::steady_clock::time_point start, const std::atomic<bool>& stop);
   bool set_idle(uint32_t worker);
   bool clear_idle(uint32_t worker);
   void wake_one_if_pending();
@@ -160,10 +163,11 @@ class WorkerRing {
   bool malformed_ = false, ended_ = false;
   size_t inline_read_ = 0;
   uint32_t body_tail_ = 0;
-  uint32_t head_ = 0, published_ = 0;  // response bytes written, and made visible
-  uint32_t open_frame_ = 0;            // position of the last unpublished frame's header
-  FrameHeader open_header_{};          // kind 0: none
-  uint32_t wait_average_us_ = 1000;    // how long recent waits for a request took
+  uint32_t head_ = 0, published_ = 0;           // response bytes written, and made visible
+  uint32_t open_frame_ = 0;                     // position of the last unpublished frame's header
+  FrameHeader open_header_{};                   // kind 0: none
+  uint32_t wait_average_us_ = 1000;             // how long recent waits for a request took
+  uint32_t spin_backoff_ = 0, spin_pause_ = 0;  // waits that do not spin, because it went badly
 };
 
 }  // namespace bulkhead::ring
