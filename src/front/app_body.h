@@ -19,11 +19,11 @@ namespace bulkhead::front {
 class AppBody : public BodySource {
  public:
   struct Limits {
-    bool buffering = true;    // false: what the client does not take, the application keeps
-    size_t hold_bytes = 0;    // less than this waits for more, a flush or the end
-    size_t memory_max = 0;    // copied aside in memory
-    uint64_t file_max = 0;    // then in a spool file; 0: never
-    int64_t length = -1;      // announced Content-Length; -1: none
+    bool buffering = true;  // false: what the client does not take, the application keeps
+    size_t hold_bytes = 0;  // less than this waits for more, a flush or the end
+    size_t memory_max = 0;  // copied aside in memory
+    uint64_t file_max = 0;  // then in a spool file; 0: never
+    int64_t length = -1;    // announced Content-Length; -1: none
   };
   // What became of the body, for the log.
   enum class Verdict : uint8_t { kFine, kTooLong, kTooShort };
@@ -63,10 +63,10 @@ class AppBody : public BodySource {
   Limits limits_;
   Verdict verdict_ = Verdict::kFine;
   bool flush_ = false, drained_ = false, wants_spool_ = false;
-  uint64_t taken_ = 0;      // body bytes taken from the stream, the ones too many left out
-  std::string memory_;      // copied aside first
-  size_t memory_at_ = 0;    // sent of it
-  sys::Fd spool_;           // copied aside after memory_ was full
+  uint64_t taken_ = 0;    // body bytes taken from the stream, the ones too many left out
+  std::string memory_;    // copied aside first
+  size_t memory_at_ = 0;  // sent of it
+  sys::Fd spool_;         // copied aside after memory_ was full
   uint64_t spool_at_ = 0, spool_end_ = 0;
   int spool_error_ = 0;
 };

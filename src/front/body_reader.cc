@@ -87,7 +87,8 @@ bool BodyReader::flush_to_spool() {
         sys::write_file(spool_, memory_.data() + done, memory_.size() - done, spooled_ + done);
     if (!moved.ok() || moved.bytes == 0) {
       int error = moved.ok() ? ENOSPC : moved.error;
-      fail(500, LogLevel::kCrit, Error{"pwrite() of a client request body failed", error}.describe());
+      fail(500, LogLevel::kCrit,
+           Error{"pwrite() of a client request body failed", error}.describe());
       return false;
     }
     done += moved.bytes;

@@ -1,4 +1,5 @@
-// A client's connection as bytes: the socket, what is known of its readiness, and what was received.
+// A client's connection as bytes: the socket, what is known of its readiness, and what was
+// received.
 //
 // Runs in: front.  Input: hostile bytes.  Threads: one loop.
 // Registered once, edge-triggered; the flags remember what epoll said until a call contradicts it.

@@ -25,8 +25,8 @@ void ServerLoop::write_app_log(const Exchange& ex, const config::List<config::Er
                                config::LogLevel level, std::string_view line) {
   uint64_t dropped = logs_of(ex).flood_limited_error(logs, level, line);
   if (dropped == 0) return;
-  log_main(config::LogLevel::kWarn, std::to_string(dropped) +
-                                        " lines of applications were not logged: too many at once");
+  log_main(config::LogLevel::kWarn,
+           std::to_string(dropped) + " lines of applications were not logged: too many at once");
 }
 
 void ServerLoop::write_access_log(const Exchange& ex, const config::AccessLog& log, uint32_t site,

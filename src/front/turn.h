@@ -37,12 +37,12 @@ struct Turn {
   AppBody app_body;
   AppBridge app;
   ResponseWriter writer;
-  FileTicket spool;          // a spool file was asked for
-  uint8_t spool_tries = 0;   // directories tried for it
+  FileTicket spool;         // a spool file was asked for
+  uint8_t spool_tries = 0;  // directories tried for it
   bool spool_asked = false;
-  bool continue_sent = false;   // "100 Continue" has been dealt with
-  bool client_gone = false;     // nobody is left to answer: only the log line is due
-  bool finished = false;        // Phases::finish() was called
+  bool continue_sent = false;  // "100 Continue" has been dealt with
+  bool client_gone = false;    // nobody is left to answer: only the log line is due
+  bool finished = false;       // Phases::finish() was called
 
   // Ready for another request of any connection.
   void reset();
