@@ -65,13 +65,13 @@ Result<Expires> parse_expires(std::vector<std::string_view> args) {
 void set_expires(Builder& b, const Directive& d) {
   Expires expires;
   if (has_variables(d.args.back().text)) {
-    // `modified $x` is a plain variable time relative to the file's own.
+    // parse_expires() at run time sees the words as they would stand here.
     if (d.args.size() == 2 && d.args[0].text != "modified") {
       return b.fail_value(d, "invalid value");
     }
     expires.kind = Expires::Kind::kVariable;
-    expires.seconds = d.args.size() == 2 ? 1 : 0;  // 1: "modified" stands before the variable
-    expires.variable = b.compile(d, d.args.back().text);
+    std::string text = d.args.size() == 2 ? "modified " : "";
+    expires.variable = b.compile(d, text + d.args.back().text);
   } else {
     std::vector<std::string_view> words;
     for (const Word& word : d.args) words.push_back(word.text);

@@ -16,7 +16,11 @@
 namespace bulkhead::config {
 
 enum class RegexCase : uint8_t { kSensitive, kInsensitive };
-enum class MatchResult : uint8_t { kNo, kYes, kLimit };  // kLimit: match limit or JIT stack exceeded
+enum class MatchResult : uint8_t {
+  kNo,
+  kYes,
+  kLimit
+};  // kLimit: match limit or JIT stack exceeded
 
 // Offsets of group 0, 1, ... in the subject: pairs (start, end); start == npos for an unset group.
 struct Captures {
