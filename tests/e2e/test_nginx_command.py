@@ -201,8 +201,8 @@ def test_quit_and_term_exit_with_0_and_finish_or_not(server):
 
 def test_daemon_goes_to_the_background_and_follows_s(server):
     conf = server.nginx_conf
-    code, out, err = say(server)
     try:
+        code, out, err = say(server)
         assert (code, out, err) == (0, '', '')
         assert server.fetch('/').text == 'index'
         pid = pid_in_file(server)
@@ -220,7 +220,7 @@ def test_daemon_goes_to_the_background_and_follows_s(server):
         assert server.fetch('/').text == 'index' and pid_in_file(server) == pid
     finally:
         pid = pid_in_file(server)
-        assert say(server, '-s', 'quit')[0] == 0
+        assert pid and say(server, '-s', 'quit')[0] == 0
         wait_for(lambda: pid not in processes() or processes()[pid][3] == 'Z', 10, 'nginx to end')
         wait_for(lambda: not os.path.exists(f'{server.dir}/run.pid'), 5)
     assert say(server, '-s', 'stop')[0] == 1
