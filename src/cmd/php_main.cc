@@ -89,7 +89,10 @@ int main(int argc, char** argv) {
     fprintf(stderr, "usage: bulkhead-php --zygote | -v | -m | -i  [-c INI] [-n] [-d NAME=VALUE]\n");
     return 64;
   }
-  if (arguments.action == Action::kZygote) make_title_room(argv);
+  if (arguments.action == Action::kZygote) {
+    make_title_room(argv);
+    bulkhead::sys::close_descriptors_from(kMasterFd + 1);  // pools would share what is open here
+  }
   bulkhead::sys::init_process_title(argc, argv);
   unsetenv(kRoomVariable);
   bulkhead::php::set_log_sink(log_to_stderr, nullptr);

@@ -47,7 +47,11 @@ void disarm_preload() {
   ZVAL_EMPTY_STRING(entry);  // the old string stays: it is php.ini's, freed with the process
 }
 
+// The embed library carries pcntl, php-fpm does not: a worker must not fork or take signals away.
+void leave_out_pcntl() { zend_hash_str_del(&module_registry, "pcntl", sizeof("pcntl") - 1); }
+
 PHP_MINIT_FUNCTION(bulkhead_cgi) {
+  leave_out_pcntl();
   disarm_preload();
   return zend_register_ini_entries(ini_entries, module_number);
 }

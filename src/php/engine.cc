@@ -205,6 +205,7 @@ void stop() {
 
 void enter_worker() {
   g_engine.is_worker = true;
+  zend_signal_startup();  // what is installed now is what a signal outside of PHP's own means
   use_request_environment();
 }
 

@@ -95,7 +95,7 @@ enum class Served : uint8_t {
   kDone,
   kBroken,  // PHP could not start or end the request: the worker must exit
 };
-// Prepares a worker that was just forked: random seeds, signals, environment import.
+// Prepares a worker that was just forked, after it installed its signal handlers.
 void enter_worker();
 // Runs one request to its end.
 Served serve(RequestSource& source, RequestHooks& hooks);

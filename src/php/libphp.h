@@ -17,6 +17,7 @@
 #include "ext/standard/info.h"
 #include "zend_extensions.h"
 #include "zend_ini_scanner.h"
+#include "zend_signal.h"
 #include "zend_stream.h"
 extern "C" {  // these forget that C++ exists
 #include "ext/standard/dl.h"

@@ -9,6 +9,7 @@
 #include <algorithm>
 
 #include "pool/config_memory.h"
+#include "sys/stream_io.h"
 
 namespace bulkhead::pool {
 namespace {
@@ -48,6 +49,8 @@ Status Pool::start() {
   signals_ = TRY(sys::SignalSource::create({SIGCHLD, SIGTERM, SIGINT, SIGQUIT}));
   loop_ = TRY(loop::EventLoop::create());
   TRY_STATUS(loop_->add(signals_.fd(), EPOLLIN, this));
+  sys::set_nonblocking(master_socket_);
+  for (const sys::Fd& channel : channels_) sys::set_nonblocking(channel);
   master_ = TRY(ipc::Channel::create(
       *loop_, std::move(master_socket_), ipc::Role::kMaster, ipc::Phase::kServing,
       [this](ipc::Op op, std::string_view payload, std::vector<sys::Fd>& fds) {

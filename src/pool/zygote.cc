@@ -1,6 +1,7 @@
 // See zygote.h.
 #include "pool/zygote.h"
 
+#include <poll.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -59,6 +60,12 @@ void fork_pool(sys::Fd& master, ForkOrder order) {
   tell(master, ipc::Op::kForked, ipc::body_bytes(body), fds);
 }
 
+// Sleeps until there is a message, also on a socket that does not block.
+void wait_for_message(sys::FdRef master) {
+  pollfd p{master.get(), POLLIN, 0};
+  poll(&p, 1, -1);
+}
+
 // One datagram.  False: master is gone, or spoke nonsense.
 bool serve_one(sys::Fd& master, std::span<char> buffer) {
   ForkOrder order;
@@ -91,8 +98,9 @@ int run_zygote(sys::Fd master) {
   sys::pin_shared_memory();
   tell(master, ipc::Op::kReady, {});
   std::vector<char> buffer(sizeof(ipc::Header) + ipc::kMaxPayload);
-  while (serve_one(master, buffer)) {
-  }
+  do {
+    wait_for_message(master);
+  } while (serve_one(master, buffer));
   return 0;
 }
 
