@@ -14,6 +14,7 @@ namespace bulkhead::config {
 // Every variable front can compute without a name argument.  Kept in the order of the table in
 // variables.cc, which also gives the spelling.  Ref: nginx 1.22 documentation, "Alphabetical index
 // of variables"; php-fpm has none.
+// clang-format off
 enum class Var : uint16_t {
   kArgs, kBinaryRemoteAddr, kBodyBytesSent, kBytesSent, kConnection, kConnectionRequests,
   kConnectionTime, kContentLength, kContentType, kDateGmt, kDateLocal, kDocumentRoot, kDocumentUri,
@@ -21,14 +22,16 @@ enum class Var : uint16_t {
   kLimitRate, kMsec, kNginxVersion, kPid, kPipe, kProxyAddXForwardedFor, kQueryString,
   kRealpathRoot, kRemoteAddr, kRemotePort, kRemoteUser, kRequest, kRequestBody, kRequestBodyFile,
   kRequestCompletion, kRequestFilename, kRequestId, kRequestLength, kRequestMethod, kRequestTime,
-  kRequestUri, kScheme, kServerAddr, kServerName, kServerPort, kServerProtocol, kStatus, kTcpinfoRtt,
-  kTcpinfoRttvar, kTcpinfoSndCwnd, kTcpinfoRcvSpace, kTimeIso8601, kTimeLocal, kUpstreamAddr,
+  kRequestUri, kScheme, kServerAddr, kServerName, kServerPort, kServerProtocol, kStatus,
+  kTcpinfoRtt, kTcpinfoRttvar, kTcpinfoSndCwnd, kTcpinfoRcvSpace, kTimeIso8601, kTimeLocal, kUpstreamAddr,
   kUpstreamBytesReceived, kUpstreamBytesSent, kUpstreamCacheStatus, kUpstreamConnectTime,
   kUpstreamHeaderTime, kUpstreamResponseLength, kUpstreamResponseTime, kUpstreamStatus, kUri,
-  kHttp2, kHttp3, kGzipRatio, kSslProtocol, kSslCipher, kSslServerName, kSslOther,  // empty until TLS
+  // empty until TLS
+  kHttp2, kHttp3, kGzipRatio, kSslProtocol, kSslCipher, kSslServerName, kSslOther,
   kProxyHost, kProxyPort, kConnectionsActive, kConnectionsReading, kConnectionsWriting,
   kConnectionsWaiting,
 };
+// clang-format on
 
 // What one reference in a template means.
 enum class RefKind : uint8_t {

@@ -32,7 +32,13 @@ std::expected<void, LoadError> load_nginx(const Options& o, Loaded* out) {
   out->snapshot.build = build_options(o);
   if (o.nginx_conf.empty()) {
     // Only pools are served: a configuration without servers.
-    out->model = std::make_unique<config::Model>();
+    config::Directive events;
+    events.name = "events";
+    events.is_block = true;
+    out->snapshot.ast.top.push_back(std::move(events));
+    auto model = config::build_model(out->snapshot.ast, out->snapshot.build, nullptr);
+    if (!model) return std::unexpected(LoadError{model.error(), {}});
+    out->model = std::move(*model);
     return {};
   }
   config::ParseOptions parse{o.prefix.empty() ? std::string(kNginxPrefix) : o.prefix,
@@ -163,11 +169,8 @@ std::expected<Loaded, LoadError> load(const Options& options) {
   if (auto done = check_users(options, out); !done) return std::unexpected(done.error());
   out.snapshot.pool_listen_sites.clear();
   if (auto done = pool_listeners(&out); !done) return std::unexpected(done.error());
-  for (const config::Upstream& upstream : out.model->upstreams) {
-    for (size_t i = 0; i < upstream.servers.size() && i < upstream.sockaddrs.size(); ++i) {
-      out.snapshot.resolved[upstream.servers[i].address] = upstream.sockaddrs[i];
-    }
-  }
+  // Front looks no name up: it builds with the answers master got (of listen and upstreams).
+  out.snapshot.resolved = out.model->resolved;
   out.snapshot.loops = loop_count(options, *out.model);
   out.snapshot.role = options.kind == Kind::kServe   ? "serve"
                       : options.kind == Kind::kNginx ? "nginx"
