@@ -23,8 +23,9 @@ enum class Var : uint16_t {
   kRealpathRoot, kRemoteAddr, kRemotePort, kRemoteUser, kRequest, kRequestBody, kRequestBodyFile,
   kRequestCompletion, kRequestFilename, kRequestId, kRequestLength, kRequestMethod, kRequestTime,
   kRequestUri, kScheme, kServerAddr, kServerName, kServerPort, kServerProtocol, kStatus,
-  kTcpinfoRtt, kTcpinfoRttvar, kTcpinfoSndCwnd, kTcpinfoRcvSpace, kTimeIso8601, kTimeLocal, kUpstreamAddr,
-  kUpstreamBytesReceived, kUpstreamBytesSent, kUpstreamCacheStatus, kUpstreamConnectTime,
+  kTcpinfoRtt, kTcpinfoRttvar, kTcpinfoSndCwnd, kTcpinfoRcvSpace, kTimeIso8601, kTimeLocal,
+  kUpstreamAddr, kUpstreamBytesReceived, kUpstreamBytesSent, kUpstreamCacheStatus,
+  kUpstreamConnectTime,
   kUpstreamHeaderTime, kUpstreamResponseLength, kUpstreamResponseTime, kUpstreamStatus, kUri,
   // empty until TLS
   kHttp2, kHttp3, kGzipRatio, kSslProtocol, kSslCipher, kSslServerName, kSslOther,
@@ -46,7 +47,7 @@ enum class RefKind : uint8_t {
   kUpstreamHttp,  // $upstream_http_NAME
   kCookie,        // $cookie_NAME
   kUpstreamCookie,
-  kEmpty,         // recognised, always empty in this build (ssl_*, geoip_* ...)
+  kEmpty,  // recognised, always empty in this build (ssl_*, geoip_* ...)
 };
 
 struct VarRef {
