@@ -116,7 +116,7 @@ void Steps::read_accel_headers(Exchange& ex) {
     } else if (iequals(h.name, "X-Accel-Limit-Rate") && !ignore.x_accel_limit_rate) {
       if (auto rate = http::parse_decimal(h.value)) ex.limit_rate = *rate;
     } else if (iequals(h.name, "X-Accel-Charset") && !ignore.x_accel_charset) {
-      ex.response.charset = h.value;
+      ex.response.override_charset = h.value;
     }
   }
 }

@@ -247,6 +247,7 @@ Next Steps::send_listing(Exchange& ex, const FileRef& listing, std::string_view 
   append_listing(r.body_text, entries, ex.uri, style);
   r.status = 200;
   r.content_type = listing_type(style.format);
+  if (style.format == Format::kXml) r.charset = "utf-8";
   r.content_length = -1;  // nginx streams listings
   r.body = BodyKind::kPieces;
   r.pieces.clear();

@@ -9,6 +9,7 @@
 #include "front/headers_out.h"
 #include "front/steps.h"
 #include "front/variables.h"
+#include "http/uri.h"
 
 namespace bulkhead::front {
 
@@ -158,15 +159,14 @@ Next Steps::send_file(Exchange& ex, FileRef file) {
 }
 
 Next Steps::redirect_to_directory(Exchange& ex) {
-  size_t bytes = ex.uri.size() + 2 + ex.args.size();
-  char* at = ex.arena.allocate(bytes);
-  char* end = std::copy(ex.uri.begin(), ex.uri.end(), at);
-  *end++ = '/';
+  std::string target;
+  http::append_escaped(target, ex.uri, http::Escape::kUri);
+  target += '/';
   if (!ex.args.empty()) {
-    *end++ = '?';
-    end = std::copy(ex.args.begin(), ex.args.end(), end);
+    target += '?';
+    target += ex.args;
   }
-  ex.response.location = {at, static_cast<size_t>(end - at)};
+  ex.response.location = ex.arena.copy(target);
   return fail(ex, 301);
 }
 
@@ -174,7 +174,7 @@ Next Steps::redirect_to_directory(Exchange& ex) {
 
 Next Steps::index_file(Exchange& ex) {
   if (ex.method != Method::kGet && ex.method != Method::kHead && ex.method != Method::kPost) {
-    return autoindex(ex);
+    return fail(ex, 405);
   }
   const config::LocConf& conf = ex.conf();
   Suspension& state = *ex.waiting;
@@ -182,8 +182,8 @@ Next Steps::index_file(Exchange& ex) {
   for (; state.index < conf.index.size(); ++state.index) {
     std::string_view name = evaluate(ex, conf.index[state.index]);
     if (name.starts_with('/')) return internal_redirect(ex, name, ex.args);
+    std::string_view path = joined(ex, directory, name);
     if (!state.directory_asked) {
-      std::string_view path = joined(ex, directory, name);
       FileRef file = ask(ex, path);
       if (!file) return Next::kWait;
       if (is_there(*file)) return internal_redirect(ex, joined(ex, ex.uri, name), ex.args);
@@ -198,15 +198,15 @@ Next Steps::index_file(Exchange& ex) {
     }
     if (state.directory_tested) continue;
     state.directory_asked = true;
-    Next next = test_directory(ex, directory);
+    Next next = test_directory(ex, directory, path);
     if (next != Next::kOn || !state.directory_tested) return next;
     state.directory_asked = false;
   }
   return autoindex(ex);
 }
 
-// Sets directory_tested when the directory is there; else answers.
-Next Steps::test_directory(Exchange& ex, std::string_view path) {
+// Sets directory_tested when the directory is there; else answers.  `index` is named in the log.
+Next Steps::test_directory(Exchange& ex, std::string_view path, std::string_view index) {
   std::string_view name = path;
   if (name.size() > 1 && name.ends_with('/')) name.remove_suffix(1);
   FileRef file = ask(ex, name);
@@ -221,7 +221,7 @@ Next Steps::test_directory(Exchange& ex, std::string_view path) {
   }
   if (file->error == ELOOP || file->error == EMLINK) return fail(ex, 403);
   if (is_missing(file->error) || file->error == EACCES) {
-    return index_error(ex, path, file->error);
+    return index_error(ex, index, file->error);
   }
   log(ex, LogLevel::kCrit, "stat() " + quoted(name) + " failed", file->error);
   return fail(ex, 500);

@@ -35,6 +35,7 @@ namespace bulkhead::front {
 class Plan;  // plan.h: the routing snapshot
 struct ServerPlan;
 struct LocationPlan;
+class Phases;
 class Suspension;  // phases.cc: where a request waits
 
 // Connection counts of the whole front, for stub_status and $connections_*.  Threads: any.
@@ -50,6 +51,7 @@ struct Ambient {
   uint32_t pid = 0;
   std::string hostname;
   http::TimeCache* times = nullptr;  // Phases brings its own when null
+  Phases* phases = nullptr;          // set by Phases itself: for warnings of variables
 };
 
 // ---- the connection, as variables and logs see it ------------------------------------------- (C)
@@ -114,6 +116,7 @@ struct Response {
   std::string_view status_text;   // "404 Nothing here" from an application; "" = the usual phrase
   std::string_view content_type;  // without charset
   std::string_view charset;
+  std::string_view override_charset;      // X-Accel-Charset
   bool content_type_is_complete = false;  // written as it is, no charset added
   int64_t content_length = -1;            // -1: unknown
   int64_t last_modified = -1;

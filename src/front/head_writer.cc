@@ -147,7 +147,7 @@ void write_head(Exchange& ex) {
   out.clear();
   settle_by_status(ex);
   settle_length(ex);
-  if (ex.request->version() < 1000) {  // HTTP/0.9: only the body
+  if (ex.request->version() == 9) {  // HTTP/0.9: only the body
     ex.keepalive = false;
     return;
   }

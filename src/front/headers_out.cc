@@ -195,6 +195,10 @@ void set_charset(Exchange& ex) {
   if (conf.charset.empty() && !conf.charset_variable) return;
   if (r.content_type.empty() || !r.charset.empty() || r.content_type_is_complete) return;
   if (!r.content_encoding.empty()) return;
+  if (!r.override_charset.empty()) {  // only a charset the configuration knows
+    if (http::iequals(r.override_charset, conf.charset)) r.charset = conf.charset;
+    return;
+  }
   bool listed = std::any_of(
       conf.charset_types.begin(), conf.charset_types.end(),
       [&r](const std::string& type) { return type == "*" || http::iequals(type, r.content_type); });

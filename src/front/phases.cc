@@ -15,12 +15,14 @@ struct Phases::Impl : Steps {
 };
 
 Phases::Phases(Ambient ambient, Files& files, Output& output)
-    : ambient_(std::move(ambient)), impl_(std::make_unique<Impl>(ambient_, files, output)) {}
+    : ambient_(std::move(ambient)), impl_(std::make_unique<Impl>(ambient_, files, output)) {
+  ambient_.phases = this;
+}
 
 Phases::~Phases() = default;
 
 void Phases::start(Exchange& ex) {
-  impl_->prepare(ex, *this);
+  impl_->prepare(ex, *this, Steps::Head::kValid);
   impl_->run(ex);
 }
 
@@ -29,7 +31,7 @@ void Phases::go_on(Exchange& ex, bool on) {
 }
 
 void Phases::reject(Exchange& ex, uint16_t status, std::string_view reason, LogLevel level) {
-  impl_->prepare(ex, *this);
+  impl_->prepare(ex, *this, Steps::Head::kRejected);
   if (!reason.empty()) {
     line_.assign(reason);
     if (reason.find(" while ") == std::string_view::npos) {

@@ -146,6 +146,7 @@ void Plan::build() {
   }
   build_upstreams();
   build_maps();
+  set_slots_.resize(model_->user_variables.size());
   servers_.reserve(model_->servers.size());
   for (size_t i = 0; i < model_->servers.size(); ++i) {
     auto server = std::make_unique<ServerPlan>();
@@ -242,6 +243,9 @@ std::unique_ptr<LocationPlan> Plan::build_location(const config::Location& sourc
                            ? std::string_view(product_)
                            : std::string_view(product_version_);
   if (conf.fastcgi.pass) plan->upstream = conf.fastcgi.pass->upstream;
+  for (const config::RewriteOp& op : source.ops) {
+    if (op.kind == config::RewriteOp::Kind::kSet && !op.builtin) set_slots_[op.slot] = true;
+  }
   if (!conf.unsupported.empty()) refusals_.push_back(conf.unsupported);
   build_children(source, server, plan.get());
   return plan;

@@ -97,6 +97,10 @@ class Plan {
     MapTable exact, leading, trailing;
   };
   [[nodiscard]] const std::vector<MapPlan>& maps() const { return maps_; }
+  // Whether some `set` defines the user variable of that slot (not only a named capture).
+  [[nodiscard]] bool is_set_somewhere(uint32_t slot) const {
+    return slot < set_slots_.size() && set_slots_[slot];
+  }
   // "nginx/1.22.1" or "Bulkhead/0.1", and without version; see ServerTokens.
   [[nodiscard]] std::string_view product() const { return product_; }
   [[nodiscard]] std::string_view product_version() const { return product_version_; }
@@ -116,6 +120,7 @@ class Plan {
   std::vector<UpstreamPlan> upstreams_;
   std::unordered_map<std::string_view, uint32_t> upstream_by_name_;
   std::vector<MapPlan> maps_;
+  std::vector<bool> set_slots_;
   std::vector<std::string> refusals_;
   std::string product_, product_version_;
 };

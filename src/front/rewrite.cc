@@ -185,10 +185,11 @@ class Runner {
   RewriteEnd answer(const RewriteOp& op) {
     uint16_t status = op.status == 0 ? 302 : op.status;
     if (status >= 400 && !op.has_text) return {How::kStatus, status, {}};
+    ex_.response.status = status;  // the text may name $status
     std::string_view text = evaluate(ex_, op.value);
     bool redirect = (status >= 301 && status <= 303) || status == 307 || status == 308;
     if (!redirect) return {How::kAnswer, status, text};
-    ex_.response.location = text;
+    ex_.response.location = text.data() == nullptr ? std::string_view("") : text;
     return {How::kStatus, status, {}};
   }
 

@@ -9,6 +9,7 @@
 
 #include "front/variables.h"
 #include "http/ascii.h"
+#include "http/uri.h"
 
 namespace bulkhead::front {
 
@@ -79,7 +80,7 @@ void Steps::run(Exchange& ex) {
   }
 }
 
-void Steps::prepare(Exchange& ex, Phases& phases) {
+void Steps::prepare(Exchange& ex, Phases& phases, Head head) {
   ambient_.times->update(ambient_.loop->wall_seconds());
   ex.ambient = &ambient_;
   if (!ex.waiting) ex.waiting = std::make_unique<Suspension>(phases, ex);
@@ -99,7 +100,8 @@ void Steps::prepare(Exchange& ex, Phases& phases) {
   }
   const ServerNames& names = ex.plan->names(ex.connection->listen);
   config::Captures groups;
-  ServerMatch match = names.find(request.host(), &groups);
+  ServerMatch match{names.default_server(), nullptr};
+  if (head == Head::kValid || !request.host().empty()) match = names.find(request.host(), &groups);
   ex.server = &ex.plan->server(match.server);
   if (match.regex != nullptr) remember_match(ex, request.host(), groups, match.regex->named);
   enter_location(ex, *ex.server->root);
@@ -136,9 +138,13 @@ Next Steps::find_location(Exchange& ex) {
     return fail(ex, 503);
   }
   if (how != Found::kAddSlash) return Next::kOn;
-  std::string_view name = found->source->text;
-  if (!ex.args.empty()) name = ex.arena.copy(std::string(name) + "?" + std::string(ex.args));
-  ex.response.location = name;
+  std::string target;
+  http::append_escaped(target, found->source->text, http::Escape::kUri);
+  if (!ex.args.empty()) {
+    target += '?';
+    target += ex.args;
+  }
+  ex.response.location = ex.arena.copy(target);
   return fail(ex, 301);
 }
 

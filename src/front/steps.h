@@ -31,7 +31,8 @@ class Steps : public RewriteHost {
   // Runs steps from ex.waiting->step until one waits or the response is decided.
   void run(Exchange& ex);
   // Chooses the server and prepares everything the steps read.
-  void prepare(Exchange& ex, Phases& phases);
+  enum class Head : uint8_t { kValid, kRejected };
+  void prepare(Exchange& ex, Phases& phases, Head head);
 
   // ---- the steps, in order (steps.cc has the list) --------------------------------------------
   Next server_rewrite(Exchange& ex);
@@ -79,7 +80,7 @@ class Steps : public RewriteHost {
   Next redirect_to_directory(Exchange& ex);
   Next index_file(Exchange& ex);
   Next index_error(Exchange& ex, std::string_view path, int error);
-  Next test_directory(Exchange& ex, std::string_view path);
+  Next test_directory(Exchange& ex, std::string_view path, std::string_view index);
   Next autoindex(Exchange& ex);
   Next send_listing(Exchange& ex, const FileRef& listing, std::string_view path);
   Next stub_status(Exchange& ex);

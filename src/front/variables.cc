@@ -3,6 +3,7 @@
 #include <charconv>
 
 #include "front/builtin_values.h"
+#include "front/phases.h"
 #include "front/plan.h"
 #include "http/ascii.h"
 
@@ -13,12 +14,13 @@ using config::VarRef;
 
 namespace {
 
+// Header names and variable names meet in lower case with '_' for '-'.
 char underscored(char c) { return c == '-' ? '_' : http::to_lower(c); }
 
 bool same_underscored(std::string_view header, std::string_view name) {
   if (header.size() != name.size()) return false;
   for (size_t i = 0; i < name.size(); ++i) {
-    if (underscored(header[i]) != name[i]) return false;
+    if (underscored(header[i]) != underscored(name[i])) return false;
   }
   return true;
 }
@@ -46,8 +48,8 @@ Value joined_headers(Exchange& ex, std::string_view name, std::string_view separ
 }
 
 Value header_variable(Exchange& ex, std::string_view name) {
-  if (name == "cookie") return joined_headers(ex, name, "; ");
-  if (name == "x_forwarded_for") return joined_headers(ex, name, ", ");
+  if (same_underscored(name, "cookie")) return joined_headers(ex, name, "; ");
+  if (same_underscored(name, "x_forwarded_for")) return joined_headers(ex, name, ", ");
   return request_header(ex, name);
 }
 
@@ -60,20 +62,21 @@ Value listed_header(const std::vector<ResponseHeader>& headers, std::string_view
 
 Value sent_header(Exchange& ex, std::string_view name) {
   const Response& r = ex.response;
-  if (name == "content_type") return {r.content_type, !r.content_type.empty()};
-  if (name == "content_length" && r.content_length >= 0) {
+  auto is = [name](std::string_view known) { return same_underscored(name, known); };
+  if (is("content_type")) return {r.content_type, !r.content_type.empty()};
+  if (is("content_length") && r.content_length >= 0) {
     return {number_text(ex, static_cast<uint64_t>(r.content_length)), true};
   }
-  if (name == "location" && !r.location.empty()) return {r.location, true};
-  if (name == "etag" && !r.etag.empty()) return {r.etag, true};
-  if (name == "last_modified" && !r.has_last_modified) {
+  if (is("location") && !r.location.empty()) return {r.location, true};
+  if (is("etag") && !r.etag.empty()) return {r.etag, true};
+  if (is("last_modified") && !r.has_last_modified) {
     if (r.last_modified < 0) return {};
     char* at = ex.arena.allocate(http::kHttpDateSize);
     http::write_http_date(at, r.last_modified);
     return {{at, http::kHttpDateSize}, true};
   }
-  if (name == "connection") return {ex.keepalive ? "keep-alive" : "close", true};
-  if (name == "transfer_encoding") {
+  if (is("connection")) return {ex.keepalive ? "keep-alive" : "close", true};
+  if (is("transfer_encoding")) {
     return r.chunked ? Value{"chunked", true} : Value{};
   }
   return listed_header(r.headers, name);
@@ -149,6 +152,21 @@ Value map_value(Exchange& ex, uint32_t index) {
   return value;
 }
 
+// A variable that only `set` defines and that no `set` has reached is worth a warning, once.
+Value user_variable(Exchange& ex, uint32_t slot) {
+  if (slot >= ex.user_variables.size()) return {};
+  Value& value = ex.user_variables[slot];
+  if (!value.found && ex.plan->is_set_somewhere(slot)) {
+    value = {"", true};
+    if (ex.ambient->phases != nullptr) {
+      const std::string& name = ex.plan->model().user_variables[slot];
+      ex.ambient->phases->log_error(ex, config::LogLevel::kWarn,
+                                    "using uninitialized \"" + name + "\" variable");
+    }
+  }
+  return value;
+}
+
 Value capture(const Exchange& ex, uint32_t number) {
   const config::Captures& groups = ex.match.groups;
   if (number >= groups.count || number >= config::Captures::kMax) return {};
@@ -166,7 +184,7 @@ Value value_of(Exchange& ex, const VarRef& ref) {
     case RefKind::kBuiltin:
       return builtin_value(ex, static_cast<config::Var>(ref.index));
     case RefKind::kUser:
-      return ref.index < ex.user_variables.size() ? ex.user_variables[ref.index] : Value{};
+      return user_variable(ex, ref.index);
     case RefKind::kMap:
       return map_value(ex, ref.index);
     case RefKind::kCapture:

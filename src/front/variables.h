@@ -20,7 +20,7 @@ Value builtin_value(Exchange& ex, config::Var var);
 // All of a template, in the arena or in place.
 std::string_view evaluate(Exchange& ex, const config::Template& text);
 
-// First request header of a lower-case name with '_' for '-' (as $http_NAME spells it).
+// First request header of that name; '_' and '-' are the same, as $http_NAME spells it.
 Value request_header(const Exchange& ex, std::string_view underscored);
 // The value of an argument by name, case-insensitive: $arg_NAME.
 Value argument(std::string_view args, std::string_view name);
