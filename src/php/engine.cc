@@ -221,6 +221,7 @@ Served serve(RequestSource& source, RequestHooks& hooks) {
   const bool ok = run_request(&answer);
   if (g_engine.body_file >= 0) close(g_engine.body_file);
   finish_response(Finish::kAtEnd);
+  SIGG(reset) = 0;  // PHP's signal handlers stay in place: seven system calls less per request
   SG(server_context) = nullptr;
   g_engine.source = nullptr;
   return ok ? Served::kDone : Served::kBroken;

@@ -26,7 +26,7 @@ constexpr std::string_view kOwnLock = "bulkhead_lock";  // the name of replaceme
 // One line of /proc/self/maps.
 struct Region {
   uintptr_t begin = 0, end = 0;
-  bool read = false, write = false, execute = false, shared = false;
+  bool read = false, write = false, execute = false;
   uint64_t inode = 0;
   std::string path;
 
@@ -47,8 +47,11 @@ Result<std::vector<Region>> read_shared_regions() {
   std::vector<Region> regions;
   for (size_t at = 0; at < text.size();) {
     const size_t end = std::min(text.find('\n', at), text.size());
-    const std::string line = text.substr(at, end - at);
+    const size_t space = text.find(' ', at);
+    const bool is_shared = space < end && space + 4 < end && text[space + 4] == 's';
+    const std::string line = is_shared ? text.substr(at, end - at) : "";
     at = end + 1;
+    if (!is_shared) continue;  // most lines: libraries and private memory
     Region r;
     char perms[5] = "";
     unsigned long long inode = 0;
@@ -60,10 +63,9 @@ Result<std::vector<Region>> read_shared_regions() {
     r.read = perms[0] == 'r';
     r.write = perms[1] == 'w';
     r.execute = perms[2] == 'x';
-    r.shared = perms[3] == 's';
     r.inode = inode;
     r.path = path_at > 0 ? line.substr(static_cast<size_t>(path_at)) : "";
-    if (r.shared) regions.push_back(std::move(r));
+    regions.push_back(std::move(r));
   }
   return regions;
 }
