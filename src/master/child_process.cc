@@ -18,6 +18,7 @@ Status ChildProcess::start(const Start& start) {
   spawn.argv = start.argv;
   spawn.env = child_environment(start.environment);
   spawn.fds = {pair.second};
+  spawn.standard_error = start.standard_error;
   if (start.policy) spawn.in_child = [&start] { return sandbox::apply(*start.policy); };
   child_ = TRY(sys::spawn(spawn));
   started_ = loop::Clock::now();

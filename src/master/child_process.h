@@ -28,6 +28,7 @@ class ChildProcess {
     Environment environment = Environment::kBare;
     ipc::Role role = ipc::Role::kFront;
     std::optional<sandbox::Policy> policy;  // applied before exec
+    sys::FdRef standard_error;              // invalid: as ours
     bool blocking = false;                  // its end of the channel: it has no event loop
   };
   struct Hooks {

@@ -173,8 +173,23 @@ bool Master::go_to_background() {
     return false;
   }
   daemon_ = std::move(*daemon);
-  was_daemonized_ = true;
+  choose_child_stderr();
   return true;
+}
+
+// The terminal (or the pipe) of whoever started us must not stay open in our children: what they
+// say goes to the error log.
+void Master::choose_child_stderr() {
+  std::string path = "/dev/null";
+  if (options_.kind == Kind::kFpm) {
+    const std::string& log = now_.fpm->global.error_log;
+    if (!log.empty() && log != "syslog") path = log;
+  } else if (!now_.model->error_logs.empty()) {
+    const std::string& log = now_.model->log_files[now_.model->error_logs.front().file].path;
+    if (log == "stderr") return;  // asked for
+    if (log.starts_with('/')) path = log;
+  }
+  if (auto fd = sys::open_log(path, 0600)) child_stderr_ = std::move(*fd);
 }
 
 void Master::set_title() {
@@ -275,7 +290,7 @@ void Master::announce_start() {
   if (options_.kind == Kind::kFpm) {
     log_.fpm(FpmLevel::kNotice, "fpm is running, pid " + std::to_string(::getpid()));
     log_.fpm(FpmLevel::kNotice, "ready to handle connections");
-    if (::getenv("NOTIFY_SOCKET") != nullptr && now_.fpm->global.systemd_interval_ms > 0) {
+    if (now_.fpm->global.systemd_interval_ms > 0) {
       log_.fpm(FpmLevel::kNotice, "systemd monitor interval set to " +
                                       std::to_string(now_.fpm->global.systemd_interval_ms) + "ms");
     }
@@ -293,7 +308,7 @@ void Master::announce_start() {
   for (const config::LogFile& file : now_.model->log_files) {
     uses_stderr = uses_stderr || file.path == "stderr";
   }
-  daemon_.report_started(0, !uses_stderr);
+  daemon_.report_started(0, options_.kind == Kind::kFpm || !uses_stderr);
 }
 
 }  // namespace bulkhead::master

@@ -64,6 +64,7 @@ class Master {
   void set_title();
   [[nodiscard]] bool wants_daemon() const;
   void warn_without_root();
+  void choose_child_stderr();
   void report_load_error(const LoadError& error);
   void report_warnings(const Loaded& loaded);
 
@@ -102,6 +103,7 @@ class Master {
   SiteIds ids_;
   std::vector<sys::Fd> log_files_;  // in order of Model::log_files
   sys::Daemon daemon_;
+  sys::Fd child_stderr_;  // in the background; else children share ours
   std::unique_ptr<loop::EventLoop> loop_;
   std::optional<sys::SignalSource> signals_;
   SignalHandler signal_handler_{*this};
@@ -118,7 +120,7 @@ class Master {
   Stop stop_how_ = Stop::kFast;
   uint64_t generation_ = 0, configured_ = 0;
   bool replace_when_ready_ = false;  // php-fpm's reload: pools follow the new zygote
-  bool front_ready_ = false, pid_written_ = false, done_ = false, was_daemonized_ = false;
+  bool front_ready_ = false, pid_written_ = false, done_ = false;
   int exit_code_ = 0;
   std::string pid_path_;
   int64_t started_at_ = 0;

@@ -46,6 +46,7 @@ Status Master::start_front() {
   }
   if (model.worker_priority != 0) policy.nice = model.worker_priority;
   start.policy = std::move(policy);
+  start.standard_error = child_stderr_;
   front_ready_ = false;
   front_ = std::make_unique<ChildProcess>(
       *loop_, reaper_,
@@ -192,6 +193,7 @@ Status Master::start_zygote(const std::string& version) {
   start.environment = Environment::kWhole;
   start.role = ipc::Role::kZygote;
   start.blocking = true;
+  start.standard_error = child_stderr_;
   return zygote.process->start(start);
 }
 

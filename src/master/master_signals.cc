@@ -111,6 +111,10 @@ void Master::reload() {
   if (options_.kind == Kind::kFpm) {
     log_.fpm(FpmLevel::kNotice, "fpm is running, pid " + std::to_string(::getpid()));
     log_.fpm(FpmLevel::kNotice, "ready to handle connections");
+    if (now_.fpm->global.systemd_interval_ms > 0) {
+      log_.fpm(FpmLevel::kNotice, "systemd monitor interval set to " +
+                                      std::to_string(now_.fpm->global.systemd_interval_ms) + "ms");
+    }
   } else {
     sites_->start_eager();
   }
