@@ -80,6 +80,9 @@ Next Steps::app_head(Exchange& ex, std::string_view block) {
       return fail(ex, status);
     }
   }
+  if (ex.target.upstream != config::kNone) {
+    peers_.report_success(*ex.plan, ex.target.upstream, ex.target.peer);
+  }
   const config::IgnoreHeaders& ignore = ex.conf().fastcgi.ignore;
   const http::CgiHeader* redirect = cgi_.find("X-Accel-Redirect");
   if (redirect != nullptr && !ignore.x_accel_redirect) return accel_redirect(ex, redirect->value);

@@ -110,7 +110,8 @@ TEST(Autoindex, ListsDirectoriesFirstAndEscapesNames) {
 // ---- access -------------------------------------------------------------------------------------
 TEST(Access, FirstRuleThatAppliesDecides) {
   TestFront front(in_server(R"(location /no { deny 127.0.0.0/8; allow all; }
-      location /yes { allow 127.0.0.1; deny all; return 200 x; } location /y { allow 127.0.0.1; deny all; })"));
+      location /yes { allow 127.0.0.1; deny all; return 200 x; } location /y { allow 127.0.0.1;
+        deny all; })"));
   front.file("y", "y");
   EXPECT_EQ(TestFront::status(front.get("/no")), "403");
   EXPECT_TRUE(logged(front, "access forbidden by rule, client"));
@@ -156,7 +157,8 @@ TEST(ErrorPage, EveryForm) {
 }
 TEST(ErrorPage, IsFollowedOnceUnlessRecursive) {
   TestFront front(in_server(
-      R"(location /a { error_page 404 /b; return 404; } location /b { error_page 403 /e.html; return 403; }
+      R"(location /a { error_page 404 /b; return 404; } location /b { error_page 403 /e.html;
+        return 403; }
       location /r { recursive_error_pages on; error_page 404 /s; return 404; }
       location /s { recursive_error_pages on; error_page 403 /e.html; return 403; })"));
   front.file("e.html", "page");
@@ -213,8 +215,10 @@ TEST(Filters, AddHeaderExpiresAndCharset) {
 // ---- applications -------------------------------------------------------------------------------
 constexpr const char* kPhp =
     R"(set $path_info ""; location / { try_files $uri $uri/ /index.php?$args; }
-    location ~ \.php(/|$) { fastcgi_split_path_info ^(.+?\.php)(/.*)$; try_files $fastcgi_script_name =404;
-      set $path_info $fastcgi_path_info; fastcgi_param SCRIPT_FILENAME $document_root$fastcgi_script_name;
+    location ~ \.php(/|$) { fastcgi_split_path_info ^(.+?\.php)(/.*)$;
+        try_files $fastcgi_script_name =404;
+      set $path_info $fastcgi_path_info;
+        fastcgi_param SCRIPT_FILENAME $document_root$fastcgi_script_name;
       fastcgi_param PATH_INFO $fastcgi_path_info; fastcgi_param SAVED $path_info;
       fastcgi_param EMPTY $https if_not_empty; fastcgi_param REAL $realpath_root;
       fastcgi_param HTTP_GONE ""; fastcgi_pass unix:/one.sock; })";
@@ -243,7 +247,8 @@ TEST(App, TryFilesResetsPathInfoAsInNginx) {
 TEST(App, ItsHeadBecomesTheResponse) {
   TestFront front(
       in_server(R"(location / { fastcgi_pass unix:/one.sock; fastcgi_hide_header X-Secret;
-      fastcgi_intercept_errors on; error_page 404 /e.html; } location = /e.html {} location /prot/ { internal; })"));
+      fastcgi_intercept_errors on; error_page 404 /e.html; } location = /e.html {}
+        location /prot/ { internal; })"));
   front.file("e.html", "page");
   front.file("prot/f.html", "protected");
   front.output.app = [](Exchange& ex) {
@@ -299,8 +304,10 @@ TEST(App, StderrIsLoggedInNginxsForm) {
 // ---- logs ---------------------------------------------------------------------------------------
 TEST(AccessLog, EscapesAsTheFormatSays) {
   TestFront front(
-      R"(log_format d '"$http_x" $remote_user $status'; log_format j escape=json '{"x":"$http_x$remote_user"}';
-      server { listen 80; access_log /d.log d; access_log /j.log j; access_log /c.log d if=$arg_log; return 200 x; })");
+      R"(log_format d '"$http_x" $remote_user $status';
+        log_format j escape=json '{"x":"$http_x$remote_user"}';
+      server { listen 80; access_log /d.log d; access_log /j.log j;
+        access_log /c.log d if=$arg_log; return 200 x; })");
   ASSERT_EQ(front.problem, "");
   front.get("/", "X: a\"b\\\xc3\r\n");
   EXPECT_EQ(front.output.access, "\"a\\x22b\\x5C\\xC3\" - 200\n{\"x\":\"a\\\"b\\\\\xc3\"}\n");

@@ -37,7 +37,8 @@ TEST(Rewrite, NoFlagGoesOnWithTheNextStatement) {
 TEST(Rewrite, RedirectsCarryArgumentsUnlessAQuestionMarkDropsThem) {
   TestFront front(
       in_server(R"(rewrite ^/t/(.*)$ /to/$1 redirect; rewrite ^/p/(.*)$ /to/$1? permanent;
-                              rewrite ^/h/(.*)$ http://h/$1; rewrite ^/q/(.*)$ /to?x=$1 redirect;)"));
+                              rewrite ^/h/(.*)$ http://h/$1;
+        rewrite ^/q/(.*)$ /to?x=$1 redirect;)"));
   EXPECT_EQ(redirect(front, "/t/x?k=v"), "302 http://localhost:8080/to/x?k=v");
   EXPECT_EQ(redirect(front, "/p/x?k=v"), "301 http://localhost:8080/to/x");
   EXPECT_EQ(redirect(front, "/h/x?k=v"), "302 http://h/x?k=v");
@@ -103,7 +104,8 @@ TEST(If, FileTestsWaitForTheOpener) {
 }
 TEST(If, ItsSettingsReplaceTheLocationsAsNginxDoes) {
   TestFront front(in_server(R"(
-      location /h { add_header X-1 1; if ($arg_e) { add_header X-2 2; } if ($arg_e) { add_header X-3 3; }
+      location /h { add_header X-1 1; if ($arg_e) { add_header X-2 2; }
+        if ($arg_e) { add_header X-3 3; }
                     return 200 x; }
       location /t { try_files /there =404; if ($arg_e) { set $x 1; } })"));
   front.file("there", "there");
