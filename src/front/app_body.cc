@@ -48,6 +48,8 @@ bool AppBody::peek(BodyRun& run) {
   run.kind = BodyRun::Kind::kMemory;
   run.last = stream_->last_peeked();
   if (limits_.length < 0) return true;
+  // An end before the announced length is no end: the connection must be cut.
+  run.last = run.last && taken_ + run.size >= static_cast<uint64_t>(limits_.length);
   uint64_t left = static_cast<uint64_t>(limits_.length) - taken_;
   if (run.size > left) {
     // More than was announced is thrown away: it would be taken for the next response.
@@ -94,7 +96,7 @@ void AppBody::next_from_stream(BodyRun& run) {
     return;
   }
   bool complete = limits_.length >= 0 && taken_ + run.size == static_cast<uint64_t>(limits_.length);
-  bool hold = limits_.buffering && !flush_ && !run.last && !complete &&
+  bool hold = limits_.buffering && !flush_ && !stream_->last_peeked() && !complete &&
               run.size < limits_.hold_bytes && run.count < BodyRun::kPiecesMax;
   if (!hold) return;
   run.kind = BodyRun::Kind::kWait;

@@ -211,7 +211,7 @@ void Connection::on_deadline() {
     case State::kCollecting:
     case State::kWaitingApp:
       turn_->client_gone = true;
-      loop_.phases().on_body_error(turn_->ex, 408, "client timed out", LogLevel::kInfo);
+      loop_.phases().on_body_error(turn_->ex, 408, "", LogLevel::kInfo);
       break;
     case State::kResponding:
       if (!std::exchange(paused_, false)) time_out_sending();

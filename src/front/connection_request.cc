@@ -116,6 +116,8 @@ void Connection::send_continue() {
   iovec piece = {const_cast<char*>(kContinue.data()), kContinue.size()};
   // Twenty-five bytes into a connection that has sent nothing else: a full buffer means it is dead.
   sys::Moved moved = sys::send_pieces(socket_.fd, &piece, 1, sys::More::kNo);
+  turn.ex.bytes_sent += moved.bytes;
+  turn.ex.body_bytes_sent += moved.bytes;  // nginx counts all but the head
   if (moved.bytes != kContinue.size()) socket_.peer_closed = true;
 }
 

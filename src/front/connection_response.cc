@@ -37,20 +37,28 @@ void Connection::respond() {
     drive();
     return;
   }
+  bool was_failed = turn.body.failed();
   discard_body();
+  if (turn.body.failed() && !was_failed && !turn.body.failure().client_gone) {
+    // The framing is broken: whatever was decided, the answer is 400, and nothing after it counts.
+    ex.response.head_sent = false;
+    body_failed();
+    drive();
+    return;
+  }
   const config::LocConf& conf = ex.conf();
   BodySource* source = nullptr;
-  if (ex.response.body == BodyKind::kPieces) {
+  if (ex.response.body == BodyKind::kPieces && !ex.response.header_only) {
     turn.pieces.start(ex.response);
     source = &turn.pieces;
-  } else if (ex.response.body == BodyKind::kApp && !ex.response.header_only) {
+  } else if (ex.response.body == BodyKind::kApp && ex.method != http::Method::kHead) {
     const config::FastcgiConf& app = conf.fastcgi;
     AppBody::Limits limits;
     limits.buffering = app.buffering && ex.accel_buffering;
     limits.hold_bytes = app.buffers_size;
     limits.memory_max = app.buffers_count * app.buffers_size;
     limits.file_max = app.max_temp_file_size;
-    limits.length = ex.response.content_length;
+    limits.length = ex.response.header_only ? 0 : ex.response.content_length;
     turn.app_body.start(turn.app.stream(), limits);
     source = &turn.app_body;
   }
@@ -73,7 +81,10 @@ void Connection::discard_body() {
     if (turn.body.failed()) turn.ex.keepalive = false;
     return;
   }
-  if (turn.body.mode() == BodyReader::Mode::kIdle) send_continue();
+  // Too large a body is refused before it is sent.
+  if (turn.body.mode() == BodyReader::Mode::kIdle && turn.ex.response.status != 413) {
+    send_continue();
+  }
   turn.body.begin(BodyReader::Mode::kDiscard, 0, 0);
   if (turn.body.pump(socket_) == BodyReader::Step::kFailed) turn.ex.keepalive = false;
 }
@@ -203,7 +214,8 @@ void Connection::note_app_body_verdict() {
           0);
       break;
     case AppBody::Verdict::kTooShort:
-      log(LogLevel::kError, "upstream prematurely closed connection while reading upstream", 0);
+      log(LogLevel::kError, "upstream prematurely closed FastCGI request while reading upstream",
+          0);
       break;
   }
 }

@@ -1,12 +1,25 @@
 // What phases ask of a loop: to answer, to pass on, to log.
 //
 // Runs in: front.  Input: decisions and finished lines.  Threads: the loop's own.
+#include <cstring>
+
 #include "front/server_loop.h"
 
 namespace bulkhead::front {
 namespace {
 
 Turn& turn_of(Exchange& ex) { return *static_cast<Turn*>(ex.owner); }
+// As nginx: what is longer is cut, so that one write of a line is atomic in practice.
+constexpr size_t kErrorLineMax = 2048;
+
+// The line, or its beginning with a line end, kept in `scratch`.
+std::string_view bounded(std::string_view line, char (&scratch)[kErrorLineMax]) {
+  if (line.size() <= kErrorLineMax) return line;
+  std::memcpy(scratch, line.data(), kErrorLineMax - 1);
+  scratch[kErrorLineMax - 1] = '\n';
+  return {scratch, kErrorLineMax};
+}
+
 LogBook& logs_of(const Exchange& ex) { return static_cast<Turn*>(ex.owner)->generation->logs; }
 
 }  // namespace
@@ -18,12 +31,14 @@ void ServerLoop::close(Exchange& ex) { turn_of(ex).connection->close_without_res
 
 void ServerLoop::write_error_log(const Exchange& ex, const config::List<config::ErrorLog>& logs,
                                  config::LogLevel level, std::string_view line) {
-  logs_of(ex).error(logs, level, line);
+  char scratch[kErrorLineMax];
+  logs_of(ex).error(logs, level, bounded(line, scratch));
 }
 
 void ServerLoop::write_app_log(const Exchange& ex, const config::List<config::ErrorLog>& logs,
                                config::LogLevel level, std::string_view line) {
-  uint64_t dropped = logs_of(ex).flood_limited_error(logs, level, line);
+  char scratch[kErrorLineMax];
+  uint64_t dropped = logs_of(ex).flood_limited_error(logs, level, bounded(line, scratch));
   if (dropped == 0) return;
   log_main(config::LogLevel::kWarn,
            std::to_string(dropped) + " lines of applications were not logged: too many at once");

@@ -9,7 +9,7 @@ namespace bulkhead::front {
 
 void ResponseWriter::start(Exchange& ex, BodySource* source, const Pace& pace) {
   ex_ = &ex;
-  source_ = ex.response.header_only ? nullptr : source;
+  source_ = source;
   head_sent_ = framing_sent_ = 0;
   framing_.clear();
   suffix_.clear();

@@ -27,7 +27,8 @@ class ResponseWriter {
     kFailed,   // the client is gone; error() and call() say how
   };
 
-  // Begins ex.head and ex.response's body, which comes from `source` (null: there is none).
+  // Begins ex.head and ex.response's body, which comes from `source` (null: there is none).  With
+  // header_only the source may only say when the response has ended.
   // ex and source live until kDone or reset().
   // `rate`: bytes per second after the first `rate_after`, 0: as fast as the client takes them.
   struct Pace {
