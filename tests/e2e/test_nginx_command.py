@@ -228,7 +228,7 @@ def test_daemon_goes_to_the_background_and_follows_s(server):
 
 def test_titles(server):
     server.start()
-    assert processes()[server.pid][2].startswith('nginx: master process ')
+    wait_for(lambda: processes()[server.pid][2].startswith('nginx: master process '), 5)
     titles = [f[2] for f in descendants(server.pid).values()]
     assert [t for t in titles if t.startswith('nginx: worker process')], titles
 
