@@ -37,6 +37,7 @@ void AppBridge::start() {
   }
   inline_bytes_ = request.inline_body.size();
   if (collected || streams) body.rewind(inline_bytes_);
+  if (!ex.tries.empty()) ex.tries.back().asked = true;
   stream_ = loop_.start_app(ex, request, this);
   if (collected) {
     feed_body();

@@ -97,6 +97,7 @@ struct UpstreamTry {
   std::string_view address;
   uint16_t status = 0;  // 0: none came
   int64_t connect_ms = -1, header_ms = -1, response_ms = -1;
+  bool asked = false;  // (O) the request is on its way: its body has been read
   uint64_t bytes_received = 0, bytes_sent = 0, response_length = 0;
 };
 

@@ -88,7 +88,7 @@ void append_field(std::string& out, std::string_view name, std::string_view valu
 
 void append_upstream(std::string& out, const Exchange& ex) {
   // While the request body is read, nobody has been asked yet.
-  if (ex.tries.empty() || ex.body_length < 0) return;
+  if (ex.tries.empty() || !ex.tries.back().asked) return;
   std::string_view address = ex.tries.back().address;
   out += ", upstream: \"fastcgi://";
   out += address;
