@@ -64,13 +64,16 @@ Next Steps::try_files(Exchange& ex) {
     std::string_view path = joined(ex, document_root(ex), name);
     FileRef file = ask(ex, path);
     if (!file) return Next::kWait;
-    if (!is_there(*file)) {
+    // A link that the rule refuses is there: going on would hide it behind the next item, so it is
+    // taken, and the content step answers 403.
+    const bool refused = file->error == ELOOP;
+    if (!refused && !is_there(*file)) {
       if (!is_missing(file->error)) {
         log(ex, LogLevel::kCrit, "stat() " + quoted(path) + " failed", file->error);
       }
       continue;
     }
-    if ((file->type == ipc::FileType::kDirectory) != item.wants_dir) continue;
+    if (!refused && (file->type == ipc::FileType::kDirectory) != item.wants_dir) continue;
     index = 0;
     if (!ex.conf().is_alias) {
       ex.uri = name;
