@@ -43,6 +43,13 @@ void Listener::on_ready(uint32_t) {
     bool failed = accepted.error != 0;
     on_accept_(*this, std::move(accepted));
     if (failed) return;
+    if (++taken_ >= kAcceptTurn && started_) {
+      taken_ = 0;
+      loop_.remove(*socket_, this);
+      started_ = false;
+      (void)start();
+      return;
+    }
   }
 }
 

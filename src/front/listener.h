@@ -19,6 +19,9 @@ namespace bulkhead::front {
 
 constexpr int kAcceptBatch = 1;        // as nginx without multi_accept: spreads over the loops
 constexpr int kAcceptBatchMulti = 64;  // with it
+// The kernel wakes the loop that registered first; after this many connections a loop goes to the
+// end of that queue, so that all of them get their share.
+constexpr uint32_t kAcceptTurn = 8;
 // After running out of descriptors a listener rests this long.
 constexpr loop::Millis kAcceptRest{500};
 
@@ -46,6 +49,7 @@ struct Listener : public loop::IoHandler {
   OnAccept on_accept_;
   loop::Timer resume_;
   bool started_ = false;
+  uint32_t taken_ = 0;  // since the last move to the end of the kernel's queue
 };
 
 }  // namespace bulkhead::front
