@@ -54,6 +54,8 @@ def exchange(server, request):
             if response.status == 0:
                 break
             if not isinstance(request, bytes) and response.status >= 200:
+                rest = connection.read_response()  # nothing may follow, as a body after HEAD would
+                responses += [rest] if rest else []
                 break
     return responses
 
