@@ -4,6 +4,7 @@
 // Descriptors: 3 master's channel, 4 and up one site channel per loop of front.
 // Arguments: COUNT of site channels, and optionally the seconds after which it says it is idle.
 // Input: front's questions (opener/), master's kStop.
+#include <sys/prctl.h>
 #include <sys/stat.h>
 
 #include <charconv>
@@ -94,6 +95,7 @@ int main(int argc, char** argv) {
     return 64;
   }
   sys::set_process_title("bulkhead: files");
+  ::prctl(PR_SET_DUMPABLE, 0);  // another process of the site's user may not trace it
   ::umask(022);
   auto served = serve(count, Millis(1000) * idle_seconds);
   if (served) return 0;

@@ -86,6 +86,9 @@ class AppStream {
   // Response body, zero-copy: up to `max` pieces that stay valid until consume().
   virtual size_t peek(iovec* pieces, size_t max) = 0;
   virtual void consume(size_t bytes) = 0;
+  // Whether more arrives behind what peek() shows while nothing is consumed.  Where it does not,
+  // waiting for a fuller write would be waiting for ever.
+  [[nodiscard]] virtual bool gathers() const { return true; }
   // All body consumed and the application finished the response.
   [[nodiscard]] virtual bool ended() const = 0;
   // After peek(): the pieces it returned are all that remains, the application has finished.  Lets

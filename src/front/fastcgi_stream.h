@@ -30,6 +30,7 @@ class FastcgiStream : public AppStream, public loop::IoHandler {
   void finish_body() override;
   size_t peek(iovec* pieces, size_t max) override;
   void consume(size_t bytes) override;
+  bool gathers() const override { return false; }
   [[nodiscard]] bool ended() const override { return over_ && head_delivered_ && !has_pieces(); }
   [[nodiscard]] bool last_peeked() const override { return over_ && peeked_all_; }
   bool take_flush() override { return false; }

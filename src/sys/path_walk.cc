@@ -3,6 +3,8 @@
 // Runs in: a site's pool and bulkhead-files.  Input: the site's file system (hostile).
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -26,10 +28,19 @@ class Walk {
     }
     at.error = enter_root(at);
     if (at.error == 0) at.error = follow(at, query_.path, nullptr);
+    if (at.error == 0 && is_of_the_kernel(at.object)) at.error = ELOOP;
     return at;
   }
 
  private:
+  // What /proc shows of a process belongs to the process's user, so the rule of owners would admit
+  // a link to it; no link to the kernel's own file systems can be meant to publish anything.
+  static bool is_of_the_kernel(const Fd& object) {
+    struct statfs fs {};
+    if (::fstatfs(object.get(), &fs) < 0) return true;
+    return fs.f_type == PROC_SUPER_MAGIC || fs.f_type == SYSFS_MAGIC || fs.f_type == DEBUGFS_MAGIC;
+  }
+
   static int enter_root(Resolved& at) {
     at.object.reset(::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
     if (!at.object.valid() || ::fstat(at.object.get(), &at.st) < 0) return errno;

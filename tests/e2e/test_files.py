@@ -154,17 +154,19 @@ def test_own_links_within_the_tree_are_followed(server):
     '{d}/two/www/public.txt', '{d}/two/www/secret.txt', '/etc/passwd', '/etc/shadow', '../../two/www/public.txt',
     '/proc/self/environ', '/dev/null', '/dev/zero'])
 def test_link_to_what_the_site_does_not_own_is_refused(server, target):
-    link(server, 'steal.txt', target.format(d=server.dir))
-    page = get(server, '/steal.txt')
+    name = f'steal-{abs(hash(target))}.txt'
+    link(server, name, target.format(d=server.dir))
+    page = get(server, f'/{name}')
     assert page.status == 403 and b'of two' not in page.body and b'root:' not in page.body
 
 
 @pytest.mark.parametrize('target, below', [('{d}/two/www', '/public.txt'), ('/', '/etc/passwd'), ('/etc', '/passwd'),
                                            ('{d}/two', '/www/public.txt')])
 def test_link_to_a_directory_of_somebody_else_is_refused(server, target, below):
-    link(server, 'steal', target.format(d=server.dir))
-    assert get(server, f'/steal{below}').status == 403
-    listing = get(server, '/steal/')
+    name = f'steal-{abs(hash(target + below))}'
+    link(server, name, target.format(d=server.dir))
+    assert get(server, f'/{name}{below}').status == 403
+    listing = get(server, f'/{name}/')
     assert listing.status == 403 and b'passwd' not in listing.body
 
 
@@ -178,9 +180,8 @@ def test_link_placed_by_root_is_followed_when_the_user_may_read(server):
     path = f'{server.www}/hosts.txt'
     os.symlink('/etc/hostname', path)
     assert get(server, '/hosts.txt').status == 200
-    os.unlink(path)
-    os.symlink(f'{server.dir}/two/www/secret.txt', path)
-    assert get(server, '/hosts.txt').status == 403  # the kernel says no to the site's user
+    os.symlink(f'{server.dir}/two/www/secret.txt', f'{server.www}/root-link.txt')
+    assert get(server, '/root-link.txt').status == 403  # the kernel says no to the site's user
 
 
 def test_link_that_belongs_to_the_targets_owner_is_followed(server):

@@ -95,8 +95,8 @@ def works(server):
 
 
 def test_static_pool_has_its_workers_before_the_first_request(server):
+    wait_for(lambda: len(title(server, 'pool a')) == 3, why='the supervisor and two workers')
     pools = [f for f in server.descendants().values() if 'pool a' in f[2]]
-    assert len(pools) == 3  # the supervisor and two workers
     assert {f[1] for f in pools} == {server.a.uid}
 
 
@@ -177,7 +177,7 @@ def test_killed_process_comes_back(server, who):
             return False
     wait_for(again, 15, f'service after kill -9 of {who}')
     if who in ('front|worker process', 'zygote'):
-        assert title(server, who) and title(server, who)[0] != victims[0]
+        wait_for(lambda: title(server, who) and title(server, who)[0] != victims[0], why=f'a new {who}')
 
 
 def test_listening_sockets_stay_open_while_front_is_replaced(server):
