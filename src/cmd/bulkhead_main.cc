@@ -113,7 +113,7 @@ int run_verbs(int argc, char** argv) {
   CLI::App app("Serves many PHP sites from one machine so that none can hurt another.", "bulkhead");
   app.footer(kMore);
   app.set_version_flag("--version", "bulkhead " BH_VERSION);
-  app.require_subcommand(1);
+  app.require_subcommand(0, 1);
   Places places;
   bool json = false, dump = false, quiet = false, also_test = false;
   CLI::App* serve = app.add_subcommand("serve", "serve in the foreground until told to stop");
@@ -132,6 +132,10 @@ int run_verbs(int argc, char** argv) {
   test->add_flag("-q,--quiet", quiet, "print only errors and warnings");
   status->add_flag("--json", json, "as JSON");
   CLI11_PARSE(app, argc, argv);
+  if (app.get_subcommands().empty()) {
+    std::fputs(app.help().c_str(), stderr);
+    return master::kExitUsage;
+  }
   Options options = places.options();
   if (test->parsed() || also_test) {
     options.test = dump ? Test::kDump : Test::kTest;

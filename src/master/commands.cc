@@ -10,6 +10,7 @@
 #include "master/control_socket.h"
 #include "master/load.h"
 #include "master/log.h"
+#include "master/log_files.h"
 #include "sys/files.h"
 #include "sys/process.h"
 
@@ -113,7 +114,7 @@ std::string status_table(std::string_view json) {
 
 int signal_nginx(const Options& options, const std::string& signal) {
   Log log;
-  log.set_plain_stderr(options.error_log == "stderr");
+  sys::Fd first = open_first_log(options, &log);
   auto loaded = load(options);
   if (!loaded) {
     for (const auto& m : loaded.error().fpm) log.fpm(m.level, m.text);
@@ -122,15 +123,6 @@ int signal_nginx(const Options& options, const std::string& signal) {
     }
     return 1;
   }
-  std::vector<sys::Fd> files;
-  std::vector<Log::NginxSink> sinks;
-  for (const config::ErrorLog& target : loaded->model->error_logs) {
-    auto fd = sys::open_log(loaded->model->log_files[target.file].path);
-    if (!fd) continue;
-    sinks.push_back({*fd, target.level});
-    files.push_back(std::move(*fd));
-  }
-  log.set_nginx(std::move(sinks));
   log.nginx(LogLevel::kNotice, "signal process started");
   auto pid = read_pid(loaded->model->pid_path);
   if (!pid) {

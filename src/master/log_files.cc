@@ -65,6 +65,22 @@ Result<sys::Fd> open_log_target(const std::string& target) {
   return sys::open_log(target);
 }
 
+sys::Fd open_first_log(const Options& options, Log* log) {
+  // Standard error as a log gets whole lines; a person in front of `serve` gets short ones.
+  bool plain = options.kind == Kind::kNginx && options.error_log == "stderr";
+  log->set_plain_stderr(plain);
+  if (options.kind != Kind::kNginx || plain) return {};
+  std::string path = options.error_log;
+  if (!path.starts_with('/')) path = options.prefix + path;
+  auto fd = open_log_target(path);
+  if (!fd) {
+    log->nginx(LogLevel::kAlert, "could not open error log file: " + fd.error().describe());
+    return {};
+  }
+  log->set_nginx({{*fd, LogLevel::kNotice}});
+  return std::move(*fd);
+}
+
 Result<std::vector<sys::Fd>> open_log_files(const config::Model& model) {
   std::vector<sys::Fd> files;
   for (const config::LogFile& file : model.log_files) {

@@ -9,12 +9,17 @@
 
 #include "base/error.h"
 #include "config/model.h"
+#include "master/log.h"
+#include "master/options.h"
 #include "sys/fd.h"
 
 namespace bulkhead::master {
 
 // Opens one target: a path, "stderr", or "syslog:server=...".  Creates a missing file.
 [[nodiscard]] Result<sys::Fd> open_log_target(const std::string& target);
+// The log until the configuration names another: -e of nginx.  The caller keeps the descriptor as
+// long as `log` writes to it.  A log that cannot be opened is said on standard error.
+[[nodiscard]] sys::Fd open_first_log(const Options& options, Log* log);
 // All of a model, in order of Model::log_files.
 [[nodiscard]] Result<std::vector<sys::Fd>> open_log_files(const config::Model& model);
 

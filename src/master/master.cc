@@ -25,8 +25,6 @@ Master::~Master() = default;
 
 int Master::run() {
   log_.set_person(options_.kind == Kind::kServe);
-  // nginx's own first log is standard error as a log; a person gets short lines instead.
-  log_.set_plain_stderr(options_.kind == Kind::kNginx && options_.error_log == "stderr");
   if (!prepare() || !go_to_background() || !start_children()) return exit_code_;
   while (!done_) loop_->run_once(Millis(-1));
   return exit_code_;
@@ -51,7 +49,12 @@ void Master::report_load_error(const LoadError& error) {
 void Master::report_warnings(const Loaded& loaded) {
   for (const config::ConfigError& w : loaded.warnings) log_.nginx(w.level, w.describe());
   if (loaded.fpm) {
-    for (const config::FpmMessage& m : loaded.fpm->messages) log_.fpm(m.level, m.text);
+    for (const config::FpmMessage& m : loaded.fpm->messages) {
+      // warn_without_root() says it once for all pools.
+      bool of_root = !sys::is_root() && options_.kind == Kind::kServe &&
+                     m.text.find("not running as root") != std::string::npos;
+      if (!of_root) log_.fpm(m.level, m.text);
+    }
   }
   for (const config::Listen& listen : loaded.model->listens) {
     if (!is_served(listen)) {
@@ -69,17 +72,7 @@ bool Master::wants_daemon() const {
 
 bool Master::prepare() {
   int config_code = options_.kind == Kind::kFpm ? kExitConfig : 1;
-  std::vector<sys::Fd> early;
-  if (options_.kind == Kind::kNginx && options_.error_log != "stderr") {
-    std::string path = options_.error_log;
-    if (!path.starts_with('/')) path = options_.prefix + path;
-    if (auto fd = open_log_target(path)) {
-      early.push_back(std::move(*fd));
-      log_.set_nginx({{early.back(), LogLevel::kNotice}});
-    } else {
-      log_.nginx(LogLevel::kAlert, "could not open error log file: " + fd.error().describe());
-    }
-  }
+  sys::Fd first = open_first_log(options_, &log_);
   auto loaded = load(options_);
   if (!loaded) {
     report_load_error(loaded.error());
@@ -309,6 +302,7 @@ void Master::announce_start() {
     uses_stderr = uses_stderr || file.path == "stderr";
   }
   daemon_.report_started(0, options_.kind == Kind::kFpm || !uses_stderr);
+  if (std::exchange(reload_when_started_, false)) loop_->defer([this] { reload(); });
 }
 
 }  // namespace bulkhead::master

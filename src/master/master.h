@@ -119,6 +119,7 @@ class Master {
   State state_ = State::kStarting;
   Stop stop_how_ = Stop::kFast;
   uint64_t generation_ = 0, configured_ = 0;
+  bool reload_when_started_ = false;
   bool replace_when_ready_ = false;  // php-fpm's reload: pools follow the new zygote
   bool front_ready_ = false, pid_written_ = false, done_ = false;
   int exit_code_ = 0;

@@ -167,7 +167,7 @@ void Master::on_front_ended(pid_t pid, const sys::Ended& ended, Millis lived) {
       front_restart_->arm(*loop_, Backoff::kLongest);
     }
   });
-  front_restart_->arm(*loop_, std::max(delay, Millis(1)));
+  front_restart_->arm(*loop_, delay);
 }
 
 Status Master::start_zygote(const std::string& version) {
@@ -266,7 +266,7 @@ void Master::on_zygote_ended(const std::string& version, pid_t pid, const sys::E
       zygotes_[version].restart->arm(*loop_, Backoff::kLongest);
     }
   });
-  zygote.restart->arm(*loop_, std::max(delay, Millis(1)));
+  zygote.restart->arm(*loop_, delay);
 }
 
 }  // namespace bulkhead::master

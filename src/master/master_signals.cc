@@ -68,6 +68,7 @@ void Master::on_signal(const sys::Signal& signal) {
 }
 
 void Master::reload() {
+  if (state_ == State::kStarting) reload_when_started_ = true;
   if (state_ != State::kServing) return;
   sys::notify_service_manager("RELOADING=1");
   auto done = [] { sys::notify_service_manager("READY=1"); };

@@ -14,6 +14,7 @@ namespace bulkhead::master {
 namespace {
 
 constexpr sys::FdRef kOut(1), kErr(2);
+constexpr std::string_view kNoEvents = "no \"events\" section in configuration";
 
 std::string full_path(const Options& o) {
   return o.nginx_conf.starts_with('/') ? o.nginx_conf : o.prefix + o.nginx_conf;
@@ -25,18 +26,23 @@ int test_nginx(const Options& o, Log& log) {
     sys::write_all(kErr, "nginx: configuration file " + path + " test failed\n");
     return 1;
   };
+  auto say_syntax_is_ok = [&] {
+    if (o.quiet) return;
+    sys::write_all(kErr, "nginx: the configuration file " + path + " syntax is ok\n");
+  };
   auto loaded = load(o);
   if (!loaded) {
     for (const auto& m : loaded.error().fpm) log.fpm(m.level, m.text);
     if (loaded.error().nginx) {
-      log.nginx(loaded.error().nginx->level, loaded.error().nginx->describe());
+      const config::ConfigError& e = *loaded.error().nginx;
+      // What is wrong as a whole, at no line, is found after the syntax was good.
+      if (e.line == 0 && e.file.empty() && e.text == kNoEvents) say_syntax_is_ok();
+      log.nginx(e.level, e.describe());
     }
     return failed();
   }
   for (const config::ConfigError& w : loaded->warnings) log.nginx(w.level, w.describe());
-  if (!o.quiet) {
-    sys::write_all(kErr, "nginx: the configuration file " + path + " syntax is ok\n");
-  }
+  say_syntax_is_ok();
   if (auto files = open_log_files(*loaded->model); !files) {
     log.nginx(LogLevel::kEmerg, files.error().describe());
     return failed();
@@ -107,8 +113,7 @@ int test_serve(const Options& o, Log& log) {
 
 int test_configuration(const Options& options) {
   Log log;
-  log.set_plain_stderr(options.error_log == "stderr");
-  log.set_person(false);
+  sys::Fd first = open_first_log(options, &log);
   switch (options.kind) {
     case Kind::kNginx:
       return test_nginx(options, log);

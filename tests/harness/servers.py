@@ -224,6 +224,10 @@ class Bulkhead(Server):
             command += ['--fpm', self.fpm_conf]
         return [command]
 
+    def ready(self):
+        # The last line of a start: its sockets take connections (into a queue) a little earlier.
+        return super().ready() and 'bulkhead: serving ' in self.read('out.log')
+
     def descendants(self):
         return descendants(self.pid)
 
