@@ -134,7 +134,7 @@ class ServerLoop : public Output {
   std::vector<Turn*> free_turns_;
   Connection* idle_first_ = nullptr;
   Connection* idle_last_ = nullptr;
-  size_t open_ = 0;
+  size_t open_ = 0, idle_ = 0;
   bool quitting_ = false;
   http::TimeCache time_;
 };
