@@ -14,7 +14,12 @@ from harness.servers import Bulkhead, Stock, wait_for
 from both_sites import FPM, NGINX, make_files
 
 # id of a case -> why Bulkhead answers otherwise
-INTENDED = {}
+NAMED = 'the length of an error page that names the server, which is Bulkhead under `serve`'
+INTENDED = {
+    'static-HEAD-/missing': NAMED,
+    'static-HEAD-/auto': NAMED,
+    'rewrite-HEAD-/ret-404': NAMED,
+}
 
 
 @pytest.fixture(scope='module')
@@ -98,7 +103,7 @@ def test_there_are_at_least_250_cases():
 def test_same_answer(servers, request_, request):
     peer, ours = ([settle(s, r) for r in exchange(s, request_)] for s in servers)
     reason = INTENDED.get(request.node.callspec.id)
-    if reason is not None:
+    if reason is not None and os.environ.get('BULKHEAD_TEST_STOCK') != '1':
         assert ours != peer, f'no difference any more: remove it from INTENDED ({reason})'
         return
     assert ours == peer
