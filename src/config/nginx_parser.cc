@@ -38,7 +38,7 @@ Result<std::string> read_file(const std::string& path) {
   }
   int read_errno = got < 0 ? errno : 0;
   ::close(fd);
-  if (read_errno != 0) return fail_errno("read() \"" + path + "\" failed", read_errno);
+  if (read_errno != 0) return fail_errno("pread() \"" + path + "\" failed", read_errno);
   if (text.size() > kFileBytesMax) return fail("\"" + path + "\" is larger than 64 MB");
   return text;
 }

@@ -87,7 +87,12 @@ void SiteClient::on_site_down(uint32_t id, uint32_t epoch, uint32_t reason) {
       break;
     }
   }
-  if (site.up) return;
+  if (site.up) {  // it was one that drained: what it never took goes to its successor
+    for (FileOperation& operation : site.files) site.up->files().ask(std::move(operation));
+    site.files.clear();
+    impl_->dispatch(site);
+    return;
+  }
   bool failed_to_start = reason == kReasonFailed && site.waking && epoch > site.last_epoch;
   site.waking = false;
   site.wake_timer.cancel();

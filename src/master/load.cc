@@ -44,7 +44,12 @@ std::expected<void, LoadError> load_nginx(const Options& o, Loaded* out) {
   config::ParseOptions parse{o.prefix.empty() ? std::string(kNginxPrefix) : o.prefix,
                              o.global_directives, out->snapshot.build.dialect};
   auto ast = config::parse_file(o.nginx_conf, parse);
-  if (!ast) return std::unexpected(LoadError{ast.error(), {}});
+  if (!ast) {
+    config::ConfigError error = std::move(ast.error());
+    // nginx's level for a file that opens but cannot be read (a directory).
+    if (error.text.starts_with("pread() ")) error.level = config::LogLevel::kCrit;
+    return std::unexpected(LoadError{std::move(error), {}});
+  }
   auto model = config::build_model(*ast, out->snapshot.build, &out->warnings);
   if (!model) return std::unexpected(LoadError{model.error(), {}});
   out->snapshot.ast = std::move(*ast);

@@ -244,6 +244,8 @@ void Pool::stop_fast() {
 void Pool::finish_if_empty() {
   if (state_ != State::kRunning && children_.empty() && ring_->pending() == 0) loop_->stop();
   if (state_ == State::kStopping && children_.empty()) loop_->stop();
+  // A request that came while the last workers were leaving still gets one.
+  if (state_ == State::kDraining && children_.empty() && ring_->pending() > 0) drain();
 }
 
 }  // namespace bulkhead::pool

@@ -158,7 +158,8 @@ def test_an_error_changes_nothing_and_is_named(server, file, text, message):
         os.unlink(f'{server.dir}/{file}')
         server.site('a', server.users[0])
         server.reload()
-        wait_for(lambda: server.version('a') == '1')
+        wait_for(lambda: server.version('a') == '1' and server.fetch('/mem.php', host='a.example').text == '64M')
+        wait_for(lambda: len(server.workers('a')) == 3, why='the old pool to end')  # supervisor, two workers
 
 
 def test_a_running_request_outlives_the_reload(server):
