@@ -117,7 +117,7 @@ int signal_nginx(const Options& options, const std::string& signal) {
   sys::Fd first = open_first_log(options, &log);
   auto loaded = load(options);
   if (!loaded) {
-    for (const auto& m : loaded.error().fpm) log.fpm(m.level, m.text);
+    for (const auto& m : loaded.error().fpm) log.fpm(m);
     if (loaded.error().nginx) {
       log.nginx(loaded.error().nginx->level, loaded.error().nginx->describe());
     }

@@ -90,6 +90,7 @@ std::expected<void, LoadError> load_pools(const Options& o, Loaded* out) {
   options.pid_override = o.kind == Kind::kFpm ? o.pid : "";
   options.allow_root = o.allow_root;
   options.as_root = sys::is_root();
+  options.test = o.test != Test::kNo;
   options.bulkhead_keys = o.kind == Kind::kServe;
   auto fpm = config::load_fpm(path, options);
   if (!fpm) return std::unexpected(LoadError{{}, std::move(fpm.error())});

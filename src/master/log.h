@@ -69,6 +69,9 @@ class Log {
   // In the name of another process (a worker that writes no log of its own life); 0: ours.
   void nginx_as(pid_t pid, LogLevel level, std::string_view text);
   void fpm(FpmLevel level, std::string_view text);
+  void fpm(const config::FpmMessage& message) {
+    message.raw ? fpm_raw(message.text) : fpm(message.level, message.text);
+  }
   // A line of a worker whose pool has decorate_workers_output off: as it is.
   void fpm_raw(std::string_view text);
   // One readable line for the person who typed `bulkhead serve`.

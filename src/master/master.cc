@@ -43,7 +43,7 @@ void Master::start_fail(const std::string& text, int code) {
 
 void Master::report_load_error(const LoadError& error) {
   if (error.nginx) log_.nginx(error.nginx->level, error.nginx->describe());
-  for (const config::FpmMessage& m : error.fpm) log_.fpm(m.level, m.text);
+  for (const config::FpmMessage& m : error.fpm) log_.fpm(m);
 }
 
 void Master::report_warnings(const Loaded& loaded) {
@@ -53,8 +53,9 @@ void Master::report_warnings(const Loaded& loaded) {
       // warn_without_root() says it once for all pools.
       bool of_root = !sys::is_root() && options_.kind == Kind::kServe &&
                      m.text.find("not running as root") != std::string::npos;
-      if (!of_root) log_.fpm(m.level, m.text);
+      if (!of_root) log_.fpm(m);
     }
+    for (const config::FpmMessage& m : config::fpm_not_in_force(*loaded.fpm)) log_.fpm(m);
   }
   for (const config::Listen& listen : loaded.model->listens) {
     if (!is_served(listen)) {

@@ -32,7 +32,7 @@ int test_nginx(const Options& o, Log& log) {
   };
   auto loaded = load(o);
   if (!loaded) {
-    for (const auto& m : loaded.error().fpm) log.fpm(m.level, m.text);
+    for (const auto& m : loaded.error().fpm) log.fpm(m);
     if (loaded.error().nginx) {
       const config::ConfigError& e = *loaded.error().nginx;
       // What is wrong as a whole, at no line, is found after the syntax was good.
@@ -57,7 +57,7 @@ int test_nginx(const Options& o, Log& log) {
 int test_fpm(const Options& o, Log& log) {
   auto loaded = load(o);
   if (!loaded) {
-    for (const auto& m : loaded.error().fpm) log.fpm(m.level, m.text);
+    for (const auto& m : loaded.error().fpm) log.fpm(m);
     if (loaded.error().nginx) log.fpm(FpmLevel::kError, loaded.error().nginx->describe());
     log.fpm(FpmLevel::kError, "FPM initialization failed");
     return kExitConfig;
@@ -66,7 +66,7 @@ int test_fpm(const Options& o, Log& log) {
   sink.level = loaded->fpm->global.log_level;
   sink.limit = 1 << 20;  // a dump is not cut
   log.set_fpm(std::move(sink), "", "");
-  for (const auto& m : loaded->fpm->messages) log.fpm(m.level, m.text);
+  for (const auto& m : loaded->fpm->messages) log.fpm(m);
   if (o.test == Test::kDump) {
     for (const std::string& line : config::dump_fpm(*loaded->fpm)) {
       log.fpm(FpmLevel::kNotice, line);
@@ -84,7 +84,7 @@ int test_serve(const Options& o, Log& log) {
       const config::ConfigError& e = *loaded.error().nginx;
       say("[" + std::string(level_name(e.level)) + "] " + e.describe());
     }
-    for (const auto& m : loaded.error().fpm) log.fpm(m.level, m.text);
+    for (const auto& m : loaded.error().fpm) log.fpm(m);
     say("the configuration is not valid");
     return 1;
   }
@@ -92,7 +92,7 @@ int test_serve(const Options& o, Log& log) {
     say("[" + std::string(level_name(w.level)) + "] " + w.describe());
   }
   if (loaded->fpm) {
-    for (const auto& m : loaded->fpm->messages) log.fpm(m.level, m.text);
+    for (const auto& m : loaded->fpm->messages) log.fpm(m);
   }
   if (o.test == Test::kDump) {
     sys::write_all(kOut, config::dump_files(loaded->snapshot.ast));
