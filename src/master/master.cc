@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstring>
 
 #include "master/fpm_cli.h"
 #include "master/log_files.h"
@@ -244,13 +245,19 @@ std::string Master::pid_path() const {
 void Master::write_pid() {
   pid_path_ = pid_path();
   if (pid_path_.empty()) return;
-  auto written = sys::write_file_atomically(pid_path_, std::to_string(::getpid()) + "\n");
+  bool is_fpm = options_.kind == Kind::kFpm;
+  std::string text = std::to_string(::getpid()) + (is_fpm ? "" : "\n");  // each as its original
+  auto written = sys::write_file_atomically(pid_path_, text);
   if (!written) {
     // `serve` in the foreground works without one; init scripts of the originals do not.
     if (options_.kind == Kind::kServe) {
       log_.nginx(LogLevel::kWarn, written.error().describe());
     } else {
-      start_fail(written.error().describe(), 1);
+      int error = written.error().errno_value;
+      start_fail(is_fpm ? "Unable to create the PID file (" + pid_path_ +
+                              ").: " + std::strerror(error) + " (" + std::to_string(error) + ")"
+                        : written.error().describe(),
+                 is_fpm ? kExitConfig : 1);
       begin_stop(Stop::kFast);
     }
     return;

@@ -97,7 +97,8 @@ void Master::reload() {
     // Who reloads php-fpm expects php.ini to be read again and every script to be fresh.
     replace_when_ready_ = true;
     for (auto& [version, zygote] : zygotes_) zygote.process->signal(SIGTERM);
-    for (int round = 0; round < 2; ++round) {
+    // php-fpm says it to standard error, which in the background is the log, and to the log.
+    for (int round = wants_daemon() ? 0 : 1; round < 2; ++round) {
       for (const std::string& address : now_.pool_addresses) {
         std::string path = sys::unix_path(address);
         log_.fpm(FpmLevel::kNotice,
