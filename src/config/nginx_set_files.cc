@@ -49,7 +49,8 @@ void set_root(Builder& b, const Directive& d) {
     text = b.full_path(text);
   }
   root = b.compile(d, text);
-  b.loc().apply.push_back([root, is_alias](LocConf& conf) {
+  b.loc().apply.push_back([root, is_alias, origin = static_cast<const void*>(&d)](LocConf& conf) {
+    conf.root_origin = origin;
     conf.root = root;
     conf.is_alias = is_alias;
     conf.root_from_server = false;

@@ -10,6 +10,7 @@
 #include "front/request_log.h"
 #include "front/steps.h"
 #include "front/variables.h"
+#include "http/ascii.h"
 #include "http/date.h"
 #include "http/uri.h"
 #include "ipc/site_channel.h"
@@ -62,9 +63,11 @@ void append_html_entry(std::string& out, const DirectoryEntry& e, const ListingS
   http::append_escaped(out, e.name, http::Escape::kComponent);
   if (e.is_dir) out += '/';
   out += "\">";
-  size_t width = characters(e.name);
+  size_t width = style.utf8 ? characters(e.name) : e.name.size();
   if (width > kNameColumn) {
-    http::append_html_escaped(out, first_characters(e.name, kNameColumn - 3));
+    http::append_html_escaped(out, style.utf8
+                                       ? first_characters(e.name, kNameColumn - 3)
+                                       : std::string_view(e.name).substr(0, kNameColumn - 3));
     out += "..&gt;</a>";
   } else {
     http::append_html_escaped(out, e.name);
@@ -236,8 +239,11 @@ Next Steps::send_listing(Exchange& ex, const FileRef& listing, std::string_view 
   }
   sort_listing(&entries);
   const config::LocConf& conf = ex.conf();
-  ListingStyle style{
-      conf.autoindex_format, conf.autoindex_exact_size, conf.autoindex_localtime, {}};
+  ListingStyle style{conf.autoindex_format,
+                     conf.autoindex_exact_size,
+                     conf.autoindex_localtime,
+                     http::iequals(conf.charset, "utf-8"),
+                     {}};
   Response& r = ex.response;
   if (style.format == Format::kJsonp) {
     style.callback = callback_of(ex.args);

@@ -61,7 +61,8 @@ void Steps::drop_body(Exchange& ex) {
   r.body = BodyKind::kNone;
   r.pieces.clear();
   r.file = nullptr;
-  r.content_type = r.charset = r.etag = r.content_encoding = {};
+  // As in nginx, an application's charset outlives its replaced body.
+  r.content_type = r.etag = r.content_encoding = {};
   r.content_type_is_complete = r.allow_ranges = r.has_last_modified = r.from_app = false;
   r.content_length = r.last_modified = -1;
   r.status_text = {};

@@ -94,22 +94,14 @@ Handler handler_of(const config::LocConf& conf) {
   return Handler::kStatic;
 }
 
-bool same_text(const Template& a, const Template& b) {
-  if (a.parts.size() != b.parts.size()) return false;
-  for (size_t i = 0; i < a.parts.size(); ++i) {
-    const auto &x = a.parts[i], &y = b.parts[i];
-    if (x.kind != y.kind || x.index != y.index || x.text != y.text) return false;
-  }
-  return true;
-}
-
 // The location an inherited alias was written in decides how much of the uri it replaces.
 size_t alias_cut_of(const config::Location& location) {
   using Kind = config::Location::Kind;
   const config::Location* origin = &location;
   while (origin->parent != nullptr &&
-         (origin->kind == Kind::kIf || (origin->parent->conf.is_alias &&
-                                        same_text(origin->parent->conf.root, origin->conf.root)))) {
+         (origin->kind == Kind::kIf ||
+          (origin->parent->conf.is_alias &&
+           origin->parent->conf.root_origin == origin->conf.root_origin))) {
     origin = origin->parent;
   }
   return origin->kind == Kind::kRegex ? LocationPlan::kWholeUri : origin->text.size();
