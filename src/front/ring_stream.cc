@@ -63,6 +63,8 @@ void RingStream::activate(SiteLink& link, ring::FrontRing& ring, int slot) {
 
 bool RingStream::take_back() {
   if (ring_ == nullptr || taken_back_ || body_started_) return false;
+  // A request that was answered was taken, whatever the slot's state says.
+  if (head_done_ || end_seen_ || !head_.empty() || !pieces_.empty()) return false;
   if (!ring_->withdraw(slot_)) return false;
   unsigned char* area = ring_->request_area(slot_).data();
   request_.assign(area, area + request_bytes_);

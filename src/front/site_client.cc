@@ -135,7 +135,7 @@ void SiteClient::Impl::bury(std::unique_ptr<SiteLink> link) {
     if (stream->take_back()) {
       stream->queued = true;
       again.push_back(stream);
-    } else if (!stream->complete()) {
+    } else {
       stream->fail(stream->head_delivered() ? AppError::kClosedInBody : AppError::kClosed,
                    "the site's pool ended");
     }

@@ -68,10 +68,11 @@ void SiteLink::drop(RingStream& stream) {
 std::vector<RingStream*> SiteLink::take_streams() {
   std::vector<RingStream*> streams;
   for (RingStream*& stream : streams_) {
-    if (stream != nullptr) streams.push_back(stream);
+    if (stream == nullptr || stream->complete()) continue;
+    streams.push_back(stream);
+    active_ &= ~(1U << stream->slot());
     stream = nullptr;
   }
-  active_ = 0;
   return streams;
 }
 

@@ -46,8 +46,10 @@ class SiteLink : private loop::IoHandler {
   Started start(RingStream& stream, const AppRequest* request);
   // The stream leaves: frees its slot, now or when its worker is done with it.
   void drop(RingStream& stream);
-  // The streams that have a slot, for when the site is gone.
+  // The streams that have a slot and are not complete, for when the site is gone.  Complete ones
+  // stay: what they have not sent yet lies in our ring, so we must outlive them.
   std::vector<RingStream*> take_streams();
+  [[nodiscard]] bool has_streams() const { return active_ != 0; }
 
   // Reads what workers wrote; true when there was something.
   bool poll();

@@ -58,7 +58,7 @@ bool SiteClient::Impl::poll_links() {
 }
 
 bool SiteClient::poll() {
-  impl_->graveyard.clear();
+  std::erase_if(impl_->graveyard, [](const auto& link) { return !link->has_streams(); });
   bool worked = impl_->report_failures();
   if (impl_->poll_links()) {
     impl_->measure_gap();

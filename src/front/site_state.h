@@ -63,7 +63,7 @@ struct SiteClient::Impl : RingStream::Owner, SiteLink::Owner {
   Limits limits;
   std::unordered_map<uint32_t, std::unique_ptr<Site>> sites;
   std::vector<SiteLink*> hot;  // polled before every sleep; the others signal their eventfd
-  std::vector<std::unique_ptr<SiteLink>> graveyard;  // destroyed at the next poll()
+  std::vector<std::unique_ptr<SiteLink>> graveyard;  // destroyed by poll() once nobody reads there
   std::vector<RingStream*> failing;
   std::vector<std::pair<FileOperation, int>> failed_files;
   size_t outstanding = 0;

@@ -1,0 +1,107 @@
+// A site that ends, by itself or by an attacker's will, while front still reads from its ring.
+#include <gtest/gtest.h>
+
+#include <cstring>
+
+#include "front/site_harness.h"
+#include "sys/shared_memory.h"
+
+namespace bulkhead::front {
+namespace {
+
+using namespace std::chrono_literals;
+using ring::Frame;
+using testing::Recorder;
+using testing::TestSite;
+
+void serve(ring::WorkerRing& ring, uint32_t index) {
+  std::atomic<bool> stop{false};
+  while (ring.wait_for_request(index, 0us, -1ms, stop) == ring::Wait::kRequest) {
+    ring.write_frame(Frame::kHead, "Status: 200 OK\r\n\r\n");
+    ring.write_frame(Frame::kBody, "some text");
+    ring.end({0, 0, 0});
+    ring.done();
+  }
+}
+
+class SiteEndTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    loop_ = std::move(*loop::EventLoop::create());
+    client_ = std::make_unique<SiteClient>(
+        *loop_, SiteClient::Hooks{.wake = [](uint32_t) {}, .refused = {}});
+  }
+  void TearDown() override {
+    recorder_.stream.reset();
+    client_.reset();
+  }
+  Recorder& start() {
+    Params params;
+    AppRequest request{.site = 7, .params = &params};
+    recorder_.consume_max = 0;
+    recorder_.stream = client_->start(request, &recorder_);
+    return recorder_;
+  }
+  bool run_until(const std::function<bool()>& done, loop::Millis most = 10s) {
+    auto until = loop::Clock::now() + most;
+    while (!done()) {
+      if (loop::Clock::now() > until) return false;
+      loop_->run_once(50ms);
+    }
+    return true;
+  }
+
+  std::unique_ptr<loop::EventLoop> loop_;
+  std::unique_ptr<SiteClient> client_;
+  Recorder recorder_;
+};
+
+// Frames in a slot that no worker has taken, as only a hostile site writes them.
+void answer_untaken(ring::Segment& segment) {
+  ring::Slot& slot = segment.slot[0];
+  uint32_t at = 0;
+  for (auto [kind, text] : {std::pair(Frame::kHead, std::string_view("Status: 200 OK\r\n\r\n    ")),
+                            std::pair(Frame::kBody, std::string_view("unread  "))}) {
+    ring::FrameHeader header{static_cast<uint32_t>(kind), static_cast<uint32_t>(text.size())};
+    std::memcpy(slot.response + at, &header, sizeof header);
+    std::memcpy(slot.response + at + sizeof header, text.data(), text.size());
+    at += static_cast<uint32_t>(sizeof header + (text.size() + 7) / 8 * 8);
+  }
+  slot.response_head.store(at);
+}
+
+TEST_F(SiteEndTest, WhatIsUnreadOutlivesThePool) {
+  auto site = std::make_unique<TestSite>(1, serve);
+  client_->on_site_up(7, 1, site->ends());
+  Recorder& slow = start();
+  ASSERT_TRUE(run_until([&] { return !slow.head.empty(); }));
+  run_until([] { return false; }, 20ms);
+  site.reset();
+  client_->on_site_down(7, 1, 0);
+  run_until([] { return false; }, 60ms);
+  slow.consume_max = SIZE_MAX;
+  slow.drain();
+  EXPECT_EQ(slow.error, AppError::kNone);
+  EXPECT_EQ(slow.body, "some text");
+  EXPECT_TRUE(slow.ended);
+}
+
+TEST_F(SiteEndTest, AnAnswerWithoutTakingTheRequestIsNotRepeated) {
+  auto site = std::make_unique<TestSite>(0, serve);
+  SiteEnds ends = site->ends();
+  auto map = std::move(*sys::Mapping::map(ends.segment, ring::kSegmentBytes, "segment"));
+  client_->on_site_up(7, 1, std::move(ends));
+  Recorder& victim = start();
+  answer_untaken(*static_cast<ring::Segment*>(map.data()));
+  ASSERT_TRUE(run_until([&] { return !victim.head.empty(); }));
+  run_until([] { return false; }, 20ms);
+  site.reset();
+  client_->on_site_down(7, 1, 0);
+  ASSERT_TRUE(run_until([&] { return victim.error != AppError::kNone; }));
+  victim.consume_max = SIZE_MAX;
+  victim.drain();
+  EXPECT_EQ(victim.error, AppError::kClosedInBody);
+}
+
+}  // namespace
+}  // namespace bulkhead::front
