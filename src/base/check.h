@@ -5,7 +5,8 @@ namespace bulkhead {
 [[noreturn]] void check_failed(const char* expression, const char* file, int line);
 }
 
-#define BH_CHECK(expr)                                                            \
-  do {                                                                            \
-    if (!(expr)) [[unlikely]] ::bulkhead::check_failed(#expr, __FILE__, __LINE__); \
+#define BH_CHECK(expr)                                     \
+  do {                                                     \
+    if (!(expr)) [[unlikely]]                              \
+      ::bulkhead::check_failed(#expr, __FILE__, __LINE__); \
   } while (0)

@@ -37,17 +37,17 @@ using Status = std::expected<void, Error>;
 }  // namespace bulkhead
 
 // Evaluates an expression of type Result<T>; yields its T, or returns its error from the caller.
-#define TRY(expr)                                                     \
-  ({                                                                  \
-    auto bh_try_result_ = (expr);                                     \
-    if (!bh_try_result_) [[unlikely]]                                 \
-      return std::unexpected(std::move(bh_try_result_).error());      \
-    std::move(bh_try_result_).value();                                \
+#define TRY(expr)                                                \
+  ({                                                             \
+    auto bh_try_result_ = (expr);                                \
+    if (!bh_try_result_) [[unlikely]]                            \
+      return std::unexpected(std::move(bh_try_result_).error()); \
+    std::move(bh_try_result_).value();                           \
   })
 // The same for Status.
-#define TRY_STATUS(expr)                                              \
-  do {                                                                \
-    auto bh_try_result_ = (expr);                                     \
-    if (!bh_try_result_) [[unlikely]]                                 \
-      return std::unexpected(std::move(bh_try_result_).error());      \
+#define TRY_STATUS(expr)                                         \
+  do {                                                           \
+    auto bh_try_result_ = (expr);                                \
+    if (!bh_try_result_) [[unlikely]]                            \
+      return std::unexpected(std::move(bh_try_result_).error()); \
   } while (0)

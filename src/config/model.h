@@ -222,9 +222,9 @@ struct MimeTypes {
 
 struct LocConf {
   // where files are
-  Template root;          // default "html" under prefix; made absolute
+  Template root;                      // default "html" under prefix; made absolute
   const void* root_origin = nullptr;  // which directive set it: compared, never followed
-  bool is_alias = false;  // `root` holds the alias target
+  bool is_alias = false;              // `root` holds the alias target
   bool root_from_server = true;
   List<Template> index;                       // default: index.html
   std::shared_ptr<const TryFiles> try_files;  // not inherited

@@ -96,8 +96,8 @@ void AppBody::next_from_stream(BodyRun& run) {
     return;
   }
   bool complete = limits_.length >= 0 && taken_ + run.size == static_cast<uint64_t>(limits_.length);
-  bool hold = limits_.buffering && stream_->gathers() && !flush_ && !stream_->last_peeked() && !complete &&
-              run.size < limits_.hold_bytes && run.count < BodyRun::kPiecesMax;
+  bool hold = limits_.buffering && stream_->gathers() && !flush_ && !stream_->last_peeked() &&
+              !complete && run.size < limits_.hold_bytes && run.count < BodyRun::kPiecesMax;
   if (!hold) return;
   run.kind = BodyRun::Kind::kWait;
   run.size = run.count = 0;

@@ -129,6 +129,8 @@ void Steps::set_app_content_type(Exchange& ex, std::string_view value) {
   r.content_type = value;
   size_t at = http::ifind(value, "charset=");
   r.content_type_is_complete = at != std::string_view::npos && at > 0;
+  if (r.content_type_is_complete)
+    r.charset = value.substr(at + std::string_view("charset=").size());
 }
 
 void Steps::copy_app_headers(Exchange& ex) {

@@ -18,7 +18,10 @@ namespace bulkhead::front {
 // CGI variables in order, names may repeat.  Flat so that it can be reused between requests.
 class Params {
  public:
-  void clear() { bytes_.clear(); items_.clear(); }
+  void clear() {
+    bytes_.clear();
+    items_.clear();
+  }
   void add(std::string_view name, std::string_view value) {
     items_.push_back({static_cast<uint32_t>(bytes_.size()), static_cast<uint32_t>(name.size()),
                       static_cast<uint32_t>(value.size())});
@@ -34,20 +37,22 @@ class Params {
   }
 
  private:
-  struct Item { uint32_t at, name, value; };
+  struct Item {
+    uint32_t at, name, value;
+  };
   std::string bytes_;
   std::vector<Item> items_;
 };
 
 enum class AppError : uint8_t {
   kNone,
-  kConnect,        // connect() failed, or the site could not be started          -> 502
-  kConnectTimeout, //                                                              -> 504
-  kClosed,         // died or closed before a complete head                        -> 502
-  kClosedInBody,   // died after the head was passed on: the response is cut short
-  kTimeout,        // read or send timeout                                         -> 504
-  kInvalid,        // broke protocol, or an invalid or too big head                -> 502
-  kBusy,           // too many requests wait for this site                         -> 502
+  kConnect,         // connect() failed, or the site could not be started          -> 502
+  kConnectTimeout,  //                                                              -> 504
+  kClosed,          // died or closed before a complete head                        -> 502
+  kClosedInBody,    // died after the head was passed on: the response is cut short
+  kTimeout,         // read or send timeout                                         -> 504
+  kInvalid,         // broke protocol, or an invalid or too big head                -> 502
+  kBusy,            // too many requests wait for this site                         -> 502
 };
 
 struct AppEnd {
@@ -67,7 +72,8 @@ class AppListener {
   // Body bytes are there (peek()), or more of them, or the end was reached (ended()).
   virtual void on_app_readable() = 0;
   virtual void on_app_stderr(std::string_view text) = 0;
-  // Nothing follows.  `detail` is for the error log ("Connection refused", "worker exited on signal 9").
+  // Nothing follows.  `detail` is for the error log ("Connection refused", "worker exited on signal
+  // 9").
   virtual void on_app_error(AppError error, std::string_view detail) = 0;
   // There is room for request body again.
   virtual void on_app_writable() = 0;

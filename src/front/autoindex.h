@@ -28,7 +28,7 @@ void sort_listing(std::vector<DirectoryEntry>* entries);
 struct ListingStyle {
   config::LocConf::AutoindexFormat format = config::LocConf::AutoindexFormat::kHtml;
   bool exact_size = true, local_time = false;
-  bool utf8 = false;  // columns count characters, not bytes
+  bool utf8 = false;          // columns count characters, not bytes
   std::string_view callback;  // JSONP
 };
 void append_listing(std::string& out, const std::vector<DirectoryEntry>& entries,

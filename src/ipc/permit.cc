@@ -16,8 +16,8 @@ constexpr PhaseSet kStarting = set_of(Phase::kStarting), kServing = set_of(Phase
 constexpr PhaseSet kAnyPhase = kStarting | kServing | kStopping;
 constexpr PhaseSet kUp = kServing | kStopping;
 
-constexpr uint32_t kLogLine = 1 + 4096;            // level and text
-constexpr uint32_t kSiteUpFdsMax = 1 + 3 * 20;     // bell, and three per loop
+constexpr uint32_t kLogLine = 1 + 4096;         // level and text
+constexpr uint32_t kSiteUpFdsMax = 1 + 3 * 20;  // bell, and three per loop
 constexpr uint32_t kForkFdsMin = 3, kForkFdsMax = 4 + 3 * 20;
 
 // clang-format off
@@ -54,21 +54,27 @@ constexpr Rule kRules[] = {
 std::span<const Rule> rules() { return kRules; }
 
 const Rule* find_rule(uint16_t op) {
-  const Rule* rule =
-      std::find_if(std::begin(kRules), std::end(kRules),
-                   [&](const Rule& r) { return static_cast<uint16_t>(r.op) == op; });
+  const Rule* rule = std::find_if(std::begin(kRules), std::end(kRules),
+                                  [&](const Rule& r) { return static_cast<uint16_t>(r.op) == op; });
   return rule == std::end(kRules) ? nullptr : rule;
 }
 
 std::string_view describe(Verdict verdict) {
   switch (verdict) {
-    case Verdict::kAllowed: return "allowed";
-    case Verdict::kUnknown: return "unknown operation";
-    case Verdict::kRole: return "not this sender's to ask";
-    case Verdict::kPhase: return "not allowed in this phase";
-    case Verdict::kSize: return "wrong size";
-    case Verdict::kFds: return "wrong number of descriptors";
-    case Verdict::kRate: return "too often";
+    case Verdict::kAllowed:
+      return "allowed";
+    case Verdict::kUnknown:
+      return "unknown operation";
+    case Verdict::kRole:
+      return "not this sender's to ask";
+    case Verdict::kPhase:
+      return "not allowed in this phase";
+    case Verdict::kSize:
+      return "wrong size";
+    case Verdict::kFds:
+      return "wrong number of descriptors";
+    case Verdict::kRate:
+      return "too often";
   }
   return "?";
 }

@@ -22,8 +22,8 @@ using Clock = std::chrono::steady_clock;
 using Millis = std::chrono::milliseconds;
 using Micros = std::chrono::microseconds;
 
-// Receives readiness of one descriptor.  `events` are EPOLLIN, EPOLLOUT, EPOLLHUP, EPOLLERR ... bits.
-// The handler may remove or destroy itself, or others, inside on_ready.
+// Receives readiness of one descriptor.  `events` are EPOLLIN, EPOLLOUT, EPOLLHUP, EPOLLERR ...
+// bits. The handler may remove or destroy itself, or others, inside on_ready.
 class IoHandler {
  public:
   virtual ~IoHandler() = default;
@@ -60,7 +60,8 @@ class Poller {
   virtual ~Poller() = default;
   // Does the work there is; returns true if it did any (the loop then polls again before sleeping).
   virtual bool poll() = 0;
-  // Asks for a wake-up through a descriptor; returns false if work arrived meanwhile (do not sleep).
+  // Asks for a wake-up through a descriptor; returns false if work arrived meanwhile (do not
+  // sleep).
   virtual bool prepare_sleep() = 0;
   // How long spinning is worth it now (0: sleep at once).
   virtual Micros spin_budget() { return Micros(0); }
@@ -71,8 +72,8 @@ class EventLoop {
   static Result<std::unique_ptr<EventLoop>> create();
   ~EventLoop();
 
-  // `events`: EPOLLIN | EPOLLOUT | EPOLLET | EPOLLRDHUP | EPOLLEXCLUSIVE ...; the handler is not owned and
-  // must be removed before it dies.
+  // `events`: EPOLLIN | EPOLLOUT | EPOLLET | EPOLLRDHUP | EPOLLEXCLUSIVE ...; the handler is not
+  // owned and must be removed before it dies.
   Status add(sys::FdRef fd, uint32_t events, IoHandler* handler);
   Status modify(sys::FdRef fd, uint32_t events, IoHandler* handler);
   void remove(sys::FdRef fd, IoHandler* handler);
@@ -117,7 +118,8 @@ class EventLoop {
   std::vector<std::function<void()>> deferred_;
   std::mutex posted_mutex_;
   std::vector<std::function<void()>> posted_;
-  std::vector<std::pair<IoHandler*, uint32_t>> ready_;  // handlers of the current batch; removed ones are nulled
+  std::vector<std::pair<IoHandler*, uint32_t>>
+      ready_;  // handlers of the current batch; removed ones are nulled
   std::atomic<bool> stop_{false};
 };
 

@@ -21,7 +21,8 @@ struct Counter : IoHandler {
 TEST(EventLoop, TimersFireInOrderAndNotWhenCancelled) {
   auto loop = EventLoop::create().value();
   std::vector<int> fired;
-  Timer a([&] { fired.push_back(1); }), b([&] { fired.push_back(2); }), c([&] { fired.push_back(3); });
+  Timer a([&] { fired.push_back(1); }), b([&] { fired.push_back(2); }),
+      c([&] { fired.push_back(3); });
   b.arm(*loop, Millis(2));
   a.arm(*loop, Millis(1));
   c.arm(*loop, Millis(1));

@@ -13,6 +13,7 @@ TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))
 FILE_LINES = 800        # never; aim at 400
 FUNCTION_LINES = 110    # a screen is 70; beyond this it is an offence
 LINE_COLUMNS = 100
+TABLE_COLUMNS = 150     # rows aligned by hand, between `clang-format off` and `on`
 GENERATED = ()
 
 
@@ -51,9 +52,12 @@ def check_lengths(path, lines):
     if len(lines) > FILE_LINES:
         yield f'{path}:{FILE_LINES}: file has {len(lines)} lines, more than {FILE_LINES}'
     start = None
+    columns = LINE_COLUMNS
     for number, line in enumerate(lines, 1):
-        if len(line) > LINE_COLUMNS and 'http' not in line:
-            yield f'{path}:{number}: line has {len(line)} columns, more than {LINE_COLUMNS}'
+        if 'clang-format o' in line:
+            columns = TABLE_COLUMNS if 'clang-format off' in line else LINE_COLUMNS
+        if len(line) > columns and '://' not in line:
+            yield f'{path}:{number}: line has {len(line)} columns, more than {columns}'
         # A function body opens on a line at column 0 or in a class and closes at its indentation.
         if re.match(r'^[A-Za-z].*\)( const| noexcept| override)* \{$', line):
             start = number
