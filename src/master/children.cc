@@ -112,7 +112,7 @@ void Reaper::collect() {
     if (WIFEXITED(status)) {
       ended = {sys::Ended::How::kExited, WEXITSTATUS(status), false};
     } else if (WIFSIGNALED(status)) {
-      ended = {sys::Ended::How::kSignalled, WTERMSIG(status), WCOREDUMP(status)};
+      ended = {sys::Ended::How::kSignalled, WTERMSIG(status), WCOREDUMP(status) != 0};
     }
     on_ended(ended);
   }
