@@ -189,7 +189,13 @@ void Log::fpm(FpmLevel level, std::string_view text) {
   }
 }
 
-void Log::fpm_raw(std::string_view text) { write_fpm(std::string(text) + "\n", FpmLevel::kNotice); }
+void Log::fpm_raw(std::string_view text) {
+  size_t room = std::max<size_t>(fpm_.limit, 2) - 1;
+  do {
+    write_fpm(std::string(text.substr(0, room)) + "\n", FpmLevel::kNotice);
+    text.remove_prefix(std::min(room, text.size()));
+  } while (!text.empty());
+}
 
 void Log::person(std::string_view text) {
   if (person_) sys::write_all(kStandardError, "bulkhead: " + std::string(text) + "\n");

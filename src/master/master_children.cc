@@ -4,6 +4,8 @@
 #include <fcntl.h>
 #include <signal.h>
 
+#include <algorithm>
+
 #include "master/fpm_cli.h"
 #include "master/master.h"
 #include "sys/files.h"
@@ -15,12 +17,37 @@ namespace {
 
 constexpr const char* kFrontUser = "bulkhead";
 
-// Front has no rights of its own: a system user nobody else is, else whom nginx would run as.
-Result<sys::Identity> front_identity(const config::Model& model) {
-  if (sys::find_uid(kFrontUser)) return sys::find_identity(kFrontUser, "");
-  if (model.user_is_set) return sys::find_identity(model.user, model.group);
-  auto nobody = sys::find_identity("nobody", "");
-  return nobody ? nobody : sys::find_identity(model.user, model.group);
+constexpr uid_t kSpareUidFirst = 60999, kSpareUidLast = 60600;  // one without an account
+
+// By name and by number only: looking ten thousand users up would take its time.
+bool runs_a_pool(const std::string& user, uid_t uid, const config::Snapshot& snapshot) {
+  std::string number = std::to_string(uid);
+  return std::any_of(snapshot.sites.begin(), snapshot.sites.end(), [&](const config::Site& site) {
+    return site.has_pool && (site.user == user || site.user == number);
+  });
+}
+
+// Front has no rights of its own: a system user nobody else is, else whom nginx would run as.  Never
+// somebody a pool runs as: such a site could kill front, and with it every other site's requests.
+Result<sys::Identity> front_identity(const config::Model& model,
+                                     const config::Snapshot& snapshot) {
+  std::vector<std::pair<std::string, std::string>> names = {{kFrontUser, ""}};
+  if (model.user_is_set) names.emplace_back(model.user, model.group);
+  names.emplace_back("nobody", "");
+  if (!model.user_is_set) names.emplace_back(model.user, model.group);
+  for (const auto& [user, group] : names) {
+    auto uid = sys::find_uid(user);
+    if (!uid || runs_a_pool(user, *uid, snapshot)) continue;
+    return sys::find_identity(user, group);
+  }
+  for (uid_t uid = kSpareUidFirst; uid >= kSpareUidLast; --uid) {
+    sys::Identity spare;
+    spare.name = std::to_string(uid);
+    if (sys::user_name(uid) != spare.name || runs_a_pool(spare.name, uid, snapshot)) continue;
+    spare.uid = spare.gid = uid;
+    return spare;
+  }
+  return fail("every user that front could run as also runs a pool");
 }
 
 }  // namespace
@@ -31,7 +58,7 @@ Status Master::start_front() {
   start.argv = {"bulkhead-front"};
   start.role = ipc::Role::kFront;
   sandbox::Policy policy;
-  if (sys::is_root()) policy.identity = TRY(front_identity(*now_.model));
+  if (sys::is_root()) policy.identity = TRY(front_identity(*now_.model, now_.snapshot));
   const config::Model& model = *now_.model;
   policy.core_bytes = model.worker_rlimit_core.value_or(0);
   if (model.worker_rlimit_nofile) {

@@ -96,7 +96,8 @@ void Pool::catch_output(Child& child, ChildPipes pipes) {
   const auto sink = [this, pid = child.pid](const char* stream) {
     return [this, pid, stream](std::string_view line) {
       if (!config_.decorate_workers_output) {
-        log_.line(config::FpmLevel::kWarning, line);
+        // Level 0: the line goes to the log as it is.
+        log_.line(static_cast<config::FpmLevel>(0), line);
         return;
       }
       log_.line(config::FpmLevel::kWarning, "child " + std::to_string(pid) + " said into " +
