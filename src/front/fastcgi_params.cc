@@ -103,7 +103,8 @@ Next Steps::start_app(Exchange& ex) {
   ex.params_ready = false;
   ex.accel_buffering = ex.conf().fastcgi.buffering;
   if (ex.conf().is_alias && !ex.location_is_valid) return fail(ex, 500);
-  if (!ex.request->is_chunked() || ex.body_length >= 0 || !ex.conf().fastcgi.request_buffering) {
+  // A chunked body is always read first: FastCGI needs its length (as in nginx).
+  if (!ex.request->is_chunked() || ex.body_length >= 0) {
     build_params(ex);
   }
   ex.target = AppTarget();

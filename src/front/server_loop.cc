@@ -282,8 +282,11 @@ std::string ServerLoop::spool_name(const std::string& directory, SpoolName kind)
   uint64_t number = shared_.next_spool.fetch_add(1, std::memory_order_relaxed) % 10'000'000'000;
   ::snprintf(digits, sizeof digits, "%010llu", static_cast<unsigned long long>(number));
   std::string name(digits);
-  if (kind == SpoolName::kBody) return directory + "/" + name;
-  return directory + "/" + name.substr(9, 1) + "/" + name.substr(7, 2) + "/" + name;
+  if (kind == SpoolName::kBody) {
+    return (directory.empty() ? "/var/lib/nginx/body" : directory) + "/" + name;
+  }
+  return (directory.empty() ? "/var/lib/nginx/fastcgi" : directory) + "/" + name.substr(9, 1) +
+         "/" + name.substr(7, 2) + "/" + name;
 }
 
 // ---- logs
