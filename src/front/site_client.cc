@@ -10,6 +10,7 @@ namespace bulkhead::front {
 namespace {
 constexpr uint32_t kReasonFailed = 1;  // ipc::SiteDownBody
 constexpr uint32_t kReasonStopped = 2;
+constexpr loop::Millis kFailedRest{100};  // until a site that could not start is asked for again
 }  // namespace
 
 SiteClient::SiteClient(loop::EventLoop& loop, Hooks hooks) : SiteClient(loop, hooks, Limits()) {}
@@ -39,6 +40,11 @@ Site& SiteClient::Impl::site(uint32_t id) {
 
 void SiteClient::Impl::wake(Site& site) {
   if (site.waking) return;
+  // A site that cannot start must not make us ask master as fast as its clients ask us.
+  if (loop.now() < site.failed_until) {
+    fail_waiting(site, AppError::kConnect, "the site could not be started", EHOSTDOWN);
+    return;
+  }
   site.waking = true;
   site.wake_timer.arm(loop, limits.wake_timeout);
   hooks.wake(site.id);
@@ -58,6 +64,7 @@ void SiteClient::on_site_up(uint32_t id, uint32_t epoch, SiteEnds ends) {
   Site& site = impl_->site(id);
   site.waking = false;
   site.wake_timer.cancel();
+  site.failed_until = {};
   site.last_epoch = std::max(site.last_epoch, epoch);
   if (site.up) site.draining.push_back(std::move(site.up));
   auto link = SiteLink::create(impl_->loop, *impl_, site, epoch, std::move(ends),
@@ -93,10 +100,13 @@ void SiteClient::on_site_down(uint32_t id, uint32_t epoch, uint32_t reason) {
     impl_->dispatch(site);
     return;
   }
-  bool failed_to_start = reason == kReasonFailed && site.waking && epoch > site.last_epoch;
+  // Epoch 0: master did not even try.
+  bool failed_to_start =
+      reason == kReasonFailed && site.waking && (epoch == 0 || epoch > site.last_epoch);
   site.waking = false;
   site.wake_timer.cancel();
   if (failed_to_start) {
+    site.failed_until = impl_->loop.now() + kFailedRest;
     impl_->fail_waiting(site, AppError::kConnect, "the site could not be started", EHOSTDOWN);
   } else if (!site.queue.empty() || !site.files.empty()) {
     // It ended while we were asking for it (or took requests it will not serve): once more.

@@ -161,8 +161,15 @@ TEST_F(SiteClientTest, FailsWhatWaitsForASiteThatCannotStart) {
   EXPECT_EQ(request.error, AppError::kConnect);
   ASSERT_TRUE(run_until([&] { return error != 0; }));
   EXPECT_EQ(error, EHOSTDOWN);
-  start("b");
-  EXPECT_EQ(woken_.size(), 2U) << "the next request tries again";
+  Recorder& soon = start("b");
+  ASSERT_TRUE(run_until_over(soon));
+  EXPECT_EQ(woken_.size(), 1U) << "not as fast as clients ask";
+  run_until([] { return false; }, 120ms);
+  Recorder& later = start("c");
+  EXPECT_EQ(woken_.size(), 2U) << "a later request tries again";
+  client_->on_site_down(7, 0, 1);  // master's answer when it does not even try
+  ASSERT_TRUE(run_until_over(later));
+  EXPECT_EQ(woken_.size(), 2U);
 }
 
 TEST_F(SiteClientTest, AWorkerThatDiesCostsItsRequestOnly) {

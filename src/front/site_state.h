@@ -23,6 +23,7 @@ struct Site {
   uint32_t id;
   uint32_t last_epoch = 0;  // newest that was up
   bool waking = false;
+  loop::Clock::time_point failed_until{};  // until then it is not asked for
   loop::Timer wake_timer;
   std::unique_ptr<SiteLink> up;                     // where new requests go
   std::vector<std::unique_ptr<SiteLink>> draining;  // stopped; what runs there may finish
