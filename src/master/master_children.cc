@@ -27,10 +27,9 @@ bool runs_a_pool(const std::string& user, uid_t uid, const config::Snapshot& sna
   });
 }
 
-// Front has no rights of its own: a system user nobody else is, else whom nginx would run as.  Never
+// Front has no rights of its own: a system user nobody else is, else whom nginx would run as. Never
 // somebody a pool runs as: such a site could kill front, and with it every other site's requests.
-Result<sys::Identity> front_identity(const config::Model& model,
-                                     const config::Snapshot& snapshot) {
+Result<sys::Identity> front_identity(const config::Model& model, const config::Snapshot& snapshot) {
   std::vector<std::pair<std::string, std::string>> names = {{kFrontUser, ""}};
   if (model.user_is_set) names.emplace_back(model.user, model.group);
   names.emplace_back("nobody", "");
