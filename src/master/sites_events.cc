@@ -105,7 +105,8 @@ void Sites::on_idle(SiteLife* life) {
 }
 
 void Sites::on_log(SiteLife* life, uint8_t level, std::string_view text) {
-  if (Site* site = find(life->site())) {
+  Site* site = find(life->site());
+  if (site != nullptr) {
     int64_t second = w_.loop.wall_seconds();
     if (site->second != second) {
       uint32_t dropped = std::exchange(site->dropped, 0);
@@ -123,10 +124,11 @@ void Sites::on_log(SiteLife* life, uint8_t level, std::string_view text) {
     }
   }
   std::string line = clean(text);
-  if (level == 0) return w_.log.fpm_raw(line);
+  // Only where the administrator wants it so: a raw line can look like anybody's.
+  bool raw = site != nullptr && !site->spec.pool.decorate_workers_output;
+  if (level == 0 && raw) return w_.log.fpm_raw(line);
   auto as = static_cast<FpmLevel>(std::clamp<uint8_t>(level, 1, 5));
-  if (!line.starts_with("[pool ")) line = "[pool " + life->name() + "] " + line;
-  w_.log.fpm(as, line);
+  w_.log.fpm(as, "[pool " + life->name() + "] " + line);
 }
 
 void Sites::log_end(const SiteLife& life) {
