@@ -47,19 +47,22 @@ void FileOperation::fail(int error) {
 }
 
 Result<std::unique_ptr<FileChannel>> FileChannel::create(loop::EventLoop& loop, sys::Fd socket,
-                                                         bool fuse_allowed, OnClosed on_closed) {
+                                                         const SiteClient::Limits& limits,
+                                                         OnClosed on_closed) {
   sys::set_nonblocking(socket);
   std::unique_ptr<FileChannel> channel(
-      new FileChannel(loop, std::move(socket), fuse_allowed, std::move(on_closed)));
+      new FileChannel(loop, std::move(socket), limits, std::move(on_closed)));
   TRY_STATUS(loop.add(channel->socket_, EPOLLIN, channel.get()));
   return channel;
 }
 
-FileChannel::FileChannel(loop::EventLoop& loop, sys::Fd socket, bool fuse_allowed,
+FileChannel::FileChannel(loop::EventLoop& loop, sys::Fd socket, const SiteClient::Limits& limits,
                          OnClosed on_closed)
     : loop_(loop),
       socket_(std::move(socket)),
-      fuse_allowed_(fuse_allowed),
+      fuse_allowed_(limits.fuse_allowed),
+      silence_max_(limits.silence_max),
+      silence_([this] { close("no answer about files for too long"); }),
       on_closed_(std::move(on_closed)),
       buffer_(sizeof(ipc::FileReply) + ipc::kPathMax + 1, '\0') {}
 
@@ -70,6 +73,7 @@ FileChannel::~FileChannel() {
 void FileChannel::close(std::string_view why) {
   if (closed_) return;
   closed_ = true;
+  silence_.cancel();
   loop_.remove(socket_, this);
   on_closed_(why);
 }
@@ -79,9 +83,15 @@ void FileChannel::ask(FileOperation operation) {
   if (id == 0) id = next_id_++;
   auto [it, fresh] = waiting_.try_emplace(id, std::move(operation));
   if (!fresh) return;  // four thousand million questions ago: dropped, its asker times out
+  if (!silence_.armed()) watch_silence();
   if (!closed_ && unsent_.empty() && send(id, it->second)) return;
   if (unsent_.empty() && !closed_) (void)loop_.modify(socket_, EPOLLIN | EPOLLOUT, this);
   unsent_.push_back(id);
+}
+
+void FileChannel::watch_silence() {
+  silence_.cancel();
+  if (!closed_ && !waiting_.empty()) silence_.arm(loop_, silence_max_);
 }
 
 bool FileChannel::send(uint32_t id, const FileOperation& operation) {
@@ -117,6 +127,7 @@ std::vector<FileOperation> FileChannel::take_waiting() {
   for (auto& [id, operation] : waiting_) all.push_back(std::move(operation));
   waiting_.clear();
   unsent_.clear();
+  silence_.cancel();
   return all;
 }
 
@@ -159,6 +170,7 @@ std::string_view FileChannel::take_reply(std::string_view bytes, std::vector<sys
   if (it == waiting_.end()) return "a file answer nobody asked for";
   FileOperation operation = std::move(it->second);
   waiting_.erase(it);
+  watch_silence();
 
   FileResult result;
   result.error = reply.error;

@@ -40,7 +40,8 @@ class FileChannel : private loop::IoHandler {
   // wrong.  Called once, from the loop; the channel may be destroyed after, not inside, the call.
   using OnClosed = std::function<void(std::string_view why)>;
   static Result<std::unique_ptr<FileChannel>> create(loop::EventLoop& loop, sys::Fd socket,
-                                                     bool fuse_allowed, OnClosed on_closed);
+                                                     const SiteClient::Limits& limits,
+                                                     OnClosed on_closed);
   ~FileChannel() override;
 
   void ask(FileOperation operation);
@@ -51,7 +52,10 @@ class FileChannel : private loop::IoHandler {
   std::vector<FileOperation> take_waiting();
 
  private:
-  FileChannel(loop::EventLoop& loop, sys::Fd socket, bool fuse_allowed, OnClosed on_closed);
+  FileChannel(loop::EventLoop& loop, sys::Fd socket, const SiteClient::Limits& limits,
+              OnClosed on_closed);
+  // The opener has something to answer, or has just answered: it gets its time from now on.
+  void watch_silence();
   void on_ready(uint32_t events) override;
   // Returns what is wrong with the datagram; empty: nothing.
   std::string_view take_reply(std::string_view bytes, std::vector<sys::Fd>& fds);
@@ -62,6 +66,8 @@ class FileChannel : private loop::IoHandler {
   loop::EventLoop& loop_;
   sys::Fd socket_;
   bool fuse_allowed_;
+  loop::Millis silence_max_;
+  loop::Timer silence_;
   OnClosed on_closed_;
   uint32_t next_id_ = 1;
   bool closed_ = false;

@@ -80,6 +80,7 @@ void ServerLoop::activate(std::shared_ptr<const Runtime> runtime,
   current_->logs.set_files(std::move(logs));
   files_->clear();
   path_logs_->clear();
+  sites_->limit_waiting(runtime->plan->model().worker_connections / 2);
   update_listeners(*runtime);
   update_pools(*runtime);
   check_settled();

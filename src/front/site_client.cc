@@ -67,8 +67,7 @@ void SiteClient::on_site_up(uint32_t id, uint32_t epoch, SiteEnds ends) {
   site.failed_until = {};
   site.last_epoch = std::max(site.last_epoch, epoch);
   if (site.up) site.draining.push_back(std::move(site.up));
-  auto link = SiteLink::create(impl_->loop, *impl_, site, epoch, std::move(ends),
-                               impl_->limits.fuse_allowed);
+  auto link = SiteLink::create(impl_->loop, *impl_, site, epoch, std::move(ends), impl_->limits);
   if (!link) {
     impl_->fail_waiting(site, AppError::kConnect, link.error().describe(), EHOSTDOWN);
     return;
@@ -213,7 +212,7 @@ std::unique_ptr<AppStream> SiteClient::start(const AppRequest& request, AppListe
 }
 
 void SiteClient::Impl::enqueue(Site& site, RingStream& stream, const AppRequest& request) {
-  if (site.queue.size() >= request.queue_max) {
+  if (site.queue.size() >= std::min(request.queue_max, waiting_max)) {
     stream.fail(AppError::kBusy, "too many requests wait for this site");
     return;
   }
@@ -273,6 +272,10 @@ void SiteClient::Impl::slot_freed(SiteLink& link) {
   if (site.up.get() == &link && !site.queue.empty()) dispatch(site);
 }
 
+void SiteClient::limit_waiting(uint32_t requests) {
+  impl_->waiting_max = std::max(requests, ring::kSlots);
+}
+
 size_t SiteClient::outstanding() const { return impl_->outstanding; }
 
 FileTicket SiteClient::Impl::ask(uint32_t id, FileOperation operation, FileCallback done) {
@@ -285,7 +288,7 @@ FileTicket SiteClient::Impl::ask(uint32_t id, FileOperation operation, FileCallb
     failed_files.emplace_back(std::move(operation), ENAMETOOLONG);
   } else if (operation.path.find('\0') != std::string::npos) {
     failed_files.emplace_back(std::move(operation), ENOENT);
-  } else if (waiting >= limits.files_waiting_max) {
+  } else if (waiting >= std::min(limits.files_waiting_max, waiting_max)) {
     failed_files.emplace_back(std::move(operation), EBUSY);
   } else if (where.up) {
     where.up->files().ask(std::move(operation));

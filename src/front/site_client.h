@@ -88,6 +88,7 @@ class SiteClient : public loop::Poller {
   };
   struct Limits {
     uint32_t files_waiting_max = 1024;  // file operations in flight or waiting, per site
+    loop::Millis silence_max{60'000};   // an opener that answers nothing for so long has failed
     loop::Millis wake_timeout{60'000};  // a site that is neither up nor down by then has failed
     loop::Micros spin_max{20};          // most time poll() is repeated before sleeping; 0: never
     bool fuse_allowed = false;  // files on FUSE may stall front for ever: refused with EACCES
@@ -116,6 +117,10 @@ class SiteClient : public loop::Poller {
   [[nodiscard]] FileTicket spool(uint32_t site, std::string_view path, FileCallback done);
   [[nodiscard]] FileTicket append(uint32_t site, std::string_view path, FileCallback done);
   [[nodiscard]] FileTicket realpath(uint32_t site, std::string_view path, FileCallback done);
+
+  // A site that hangs must leave connections for the others: at most `requests` wait for one site,
+  // and as many for its files.
+  void limit_waiting(uint32_t requests);
 
   // Hands a request to the site.  Never null; refusals come through `listener`, which must outlive
   // the stream.  The stream must be destroyed before the SiteClient.

@@ -28,8 +28,13 @@ class SiteEndTest : public ::testing::Test {
  protected:
   void SetUp() override {
     loop_ = std::move(*loop::EventLoop::create());
+    SiteClient::Limits limits;
+    limits.silence_max = 100ms;
     client_ = std::make_unique<SiteClient>(
-        *loop_, SiteClient::Hooks{.wake = [](uint32_t) {}, .refused = {}});
+        *loop_,
+        SiteClient::Hooks{.wake = [](uint32_t) {},
+                          .refused = [this](uint32_t, std::string_view why) { refused_ = why; }},
+        limits);
   }
   void TearDown() override {
     recorder_.stream.reset();
@@ -54,7 +59,32 @@ class SiteEndTest : public ::testing::Test {
   std::unique_ptr<loop::EventLoop> loop_;
   std::unique_ptr<SiteClient> client_;
   Recorder recorder_;
+  std::string refused_;
 };
+
+TEST_F(SiteEndTest, AnOpenerThatStopsAnsweringIsRefused) {
+  TestSite site(0, serve);
+  client_->on_site_up(7, 1, site.ends());
+  run_until([] { return false; }, 150ms);
+  EXPECT_EQ(refused_, "") << "nothing was asked";
+  FileTicket ticket = client_->open_file(7, "/x", ipc::SymlinkRule::kOwned, 0, [](FileResult&&) {});
+  ASSERT_TRUE(run_until([&] { return !refused_.empty(); }, 2s));
+  EXPECT_EQ(refused_, "no answer about files for too long");
+}
+
+TEST_F(SiteEndTest, OneSiteLeavesConnectionsForTheOthers) {
+  client_->limit_waiting(40);
+  Params params;
+  AppRequest request{.site = 7, .params = &params};
+  std::vector<std::unique_ptr<Recorder>> waiting;
+  for (int i = 0; i < 41; ++i) {
+    waiting.push_back(std::make_unique<Recorder>());
+    waiting.back()->stream = client_->start(request, waiting.back().get());
+  }
+  ASSERT_TRUE(run_until([&] { return waiting.back()->error != AppError::kNone; }, 2s));
+  EXPECT_EQ(waiting.back()->error, AppError::kBusy);
+  EXPECT_EQ(waiting.front()->error, AppError::kNone);
+}
 
 // Frames in a slot that no worker has taken, as only a hostile site writes them.
 void answer_untaken(ring::Segment& segment) {

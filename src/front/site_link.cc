@@ -10,12 +10,13 @@ namespace bulkhead::front {
 
 Result<std::unique_ptr<SiteLink>> SiteLink::create(loop::EventLoop& loop, Owner& owner, Site& site,
                                                    uint32_t epoch, SiteEnds ends,
-                                                   bool fuse_allowed) {
+                                                   const SiteClient::Limits& limits) {
   std::unique_ptr<SiteLink> link(new SiteLink(loop, owner, site, epoch));
   SiteLink* self = link.get();
-  link->files_ = TRY(
-      FileChannel::create(loop, std::move(ends.channel), fuse_allowed,
-                          [self](std::string_view why) { self->owner_.link_closed(*self, why); }));
+  link->files_ =
+      TRY(FileChannel::create(loop, std::move(ends.channel), limits, [self](std::string_view why) {
+        self->owner_.link_closed(*self, why);
+      }));
   if (ends.segment.valid()) {
     link->ring_ = TRY(ring::FrontRing::map(ends.segment, ends.bell, ends.workers_max));
     link->wake_ = std::move(ends.wake);

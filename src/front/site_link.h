@@ -33,7 +33,8 @@ class SiteLink : private loop::IoHandler {
     virtual void slot_freed(SiteLink& link) = 0;
   };
   static Result<std::unique_ptr<SiteLink>> create(loop::EventLoop& loop, Owner& owner, Site& site,
-                                                  uint32_t epoch, SiteEnds ends, bool fuse_allowed);
+                                                  uint32_t epoch, SiteEnds ends,
+                                                  const SiteClient::Limits& limits);
   ~SiteLink() override;
 
   [[nodiscard]] Site& site() { return site_; }

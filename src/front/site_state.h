@@ -68,6 +68,7 @@ struct SiteClient::Impl : RingStream::Owner, SiteLink::Owner {
   std::vector<RingStream*> failing;
   std::vector<std::pair<FileOperation, int>> failed_files;
   size_t outstanding = 0;
+  uint32_t waiting_max = UINT32_MAX;  // limit_waiting()
 
   // How long front waits for a ring, to know whether spinning pays.
   bool spinning = false;
