@@ -21,6 +21,10 @@ INTENDED = {
     'chdir=PHP_VERSION': "the master links no PHP and does not know the release's last number",
     'php_value[x]=$': 'php-fpm takes the end of the line into the value',
     'php_value[x]=a$': 'the same',
+    'user=': 'an account or address that the start would refuse is refused by -t too',
+    'listen=a:b': 'the same',
+    'listen=99999': 'the same',
+    'listen=0': 'the same',
     'include=@DIR@/inc2/*.conf': 'php-fpm names the line of the included file, not that of the include',
 }
 
@@ -83,7 +87,7 @@ chdir = /var
 catch_workers_output = yes
 decorate_workers_output = no
 clear_env = no
-security.limit_extensions = .php .php3   .php7
+security.limit_extensions = .php .php3 .php7
 env[HOSTNAME] = $HOSTNAME
 env[TMP] = /tmp
 php_admin_value[sendmail_path] = /usr/sbin/sendmail -t -i -f www@my.domain.com

@@ -146,7 +146,7 @@ def test_start_and_stop(server):
     for how in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
         server.start()
         wait_for(lambda: 'ready to handle connections' in server.read('fpm.log'), 5)
-        assert server.read('fpm.pid') == str(server.pid)
+        wait_for(lambda: server.read('fpm.pid') == str(server.pid), 5)
         assert ask(server, '/ping') == 'pong'
         assert server.stop(how) == [0]
         assert not os.path.exists(f'{server.dir}/fpm.pid') and not os.path.exists(f'{server.dir}/a.sock')

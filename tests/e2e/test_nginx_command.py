@@ -291,7 +291,7 @@ ONE_SIDED = re.compile('|'.join([
     r'worker process \d+ exited',
     r'exiting|gracefully shutting down|exit$',
     r'signal 29 \(SIGIO\)',
-    r'open\(\) "DIR/access\.log" failed \(13: ',  # nginx's worker races the change of owner
+    r'open\(\) "DIR/\w+\.log" failed \(13: ',  # nginx's worker races the change of owner
     r'signal \d+ \(SIG\w+\) received from',
 ]))
 
