@@ -74,7 +74,7 @@ std::string pool_text(const std::string& sockaddr) {
 // Sockets are known by their address as text: raw unix addresses differ in padding.
 std::string key_of(const std::string& sockaddr) { return sys::address_text(sockaddr); }
 void remove_socket_file(const std::string& key) {
-  if (key.starts_with("unix:/")) sys::remove_file(key.substr(5));
+  if (key.starts_with("unix:/")) sys::remove_socket(key.substr(5));
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // Listening sockets: options in the order the kernel wants them, and who may connect to a path.
 //
 // Runs in: master.  Input: configuration (trusted).
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/acl.h>
@@ -8,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "sys/files.h"
 #include "sys/sockets.h"
 
 namespace bulkhead::sys {
@@ -46,6 +48,28 @@ bool is_stale(std::string_view address) {
          errno == ECONNREFUSED;
 }
 
+// The directory of a socket, and its name there.  Follows only root's links (and our own).
+Result<Fd> open_directory_of(const std::string& path, std::string* name) {
+  size_t slash = path.rfind('/');
+  *name = path.substr(slash + 1);  // npos + 1 is 0
+  std::string directory = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+  return open_trusted(directory, O_PATH | O_DIRECTORY);
+}
+
+// The socket file that bind() has just made, to change it by descriptor: its directory may belong
+// to a site, which replaces there what it likes at any moment.
+Result<Fd> open_own_socket(const std::string& path) {
+  std::string name;
+  Fd directory = TRY(open_directory_of(path, &name));
+  Fd socket(::openat(directory.get(), name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  struct stat info {};
+  if (!socket.valid() || ::fstat(socket.get(), &info) < 0) return fail_errno("open() failed");
+  if (!S_ISSOCK(info.st_mode) || info.st_uid != ::geteuid()) {
+    return fail_errno("somebody replaced it", ELOOP);
+  }
+  return socket;
+}
+
 // A socket file is created without rights for others, then opened up: nobody connects in between.
 std::expected<void, ListenError> bind_unix(FdRef socket, std::string_view address,
                                            const UnixAccess* access) {
@@ -53,18 +77,15 @@ std::expected<void, ListenError> bind_unix(FdRef socket, std::string_view addres
   mode_t old = ::umask(access != nullptr ? (0777 & ~access->mode) : 0111);
   int result = ::bind(socket.get(), pointer(address), length(address));
   if (result < 0 && errno == EADDRINUSE && !path.empty() && is_stale(address)) {
-    struct stat info {};
-    if (::lstat(path.c_str(), &info) == 0 && S_ISSOCK(info.st_mode)) ::unlink(path.c_str());
+    remove_socket(path);
     result = ::bind(socket.get(), pointer(address), length(address));
   }
   int error = errno;
   ::umask(old);
   if (result < 0) return failed(Step::kBind, "bind()", error);
-  if (path.empty()) return {};
-  if (access == nullptr) {
-    ::chmod(path.c_str(), 0666);
-  } else if (auto set = set_unix_access(path, *access); !set) {
-    ::unlink(path.c_str());
+  if (path.empty() || access == nullptr) return {};
+  if (auto set = set_unix_access(path, *access); !set) {
+    remove_socket(path);
     return failed(Step::kAccess, set.error().text, set.error().errno_value);
   }
   return {};
@@ -79,14 +100,15 @@ bool add_acl_entry(acl_t* acl, acl_tag_t tag, const id_t id) {
          ::acl_add_perm(rights, ACL_WRITE) == 0;
 }
 
-Status set_acl(const std::string& path, const UnixAccess& access) {
-  acl_t acl = ::acl_get_file(path.c_str(), ACL_TYPE_ACCESS);
+Status set_acl(const std::string& path, FdRef socket, const UnixAccess& access) {
+  std::string by_descriptor = "/proc/self/fd/" + std::to_string(socket.get());
+  acl_t acl = ::acl_get_file(by_descriptor.c_str(), ACL_TYPE_ACCESS);
   if (acl == nullptr) return fail_errno("failed to read the ACL of the socket '" + path + "'");
   bool ok = true;
   for (uid_t uid : access.acl_users) ok = ok && add_acl_entry(&acl, ACL_USER, uid);
   for (gid_t gid : access.acl_groups) ok = ok && add_acl_entry(&acl, ACL_GROUP, gid);
   ok = ok && ::acl_calc_mask(&acl) == 0 && ::acl_valid(acl) == 0 &&
-       ::acl_set_file(path.c_str(), ACL_TYPE_ACCESS, acl) == 0;
+       ::acl_set_file(by_descriptor.c_str(), ACL_TYPE_ACCESS, acl) == 0;
   int error = errno;
   ::acl_free(acl);
   if (!ok) return fail_errno("failed to write the ACL of the socket '" + path + "'", error);
@@ -96,14 +118,28 @@ Status set_acl(const std::string& path, const UnixAccess& access) {
 }  // namespace
 
 Status set_unix_access(const std::string& path, const UnixAccess& access) {
-  if (!access.acl_users.empty() || !access.acl_groups.empty()) return set_acl(path, access);
-  if (access.uid || access.gid) {
-    if (::lchown(path.c_str(), access.uid.value_or(static_cast<uid_t>(-1)),
-                 access.gid.value_or(static_cast<gid_t>(-1))) < 0) {
-      return fail_errno("failed to chown() the socket '" + path + "'");
-    }
+  bool by_acl = !access.acl_users.empty() || !access.acl_groups.empty();
+  if (!by_acl && !access.uid && !access.gid) return {};
+  auto socket = open_own_socket(path);
+  if (!socket) {
+    return fail_errno("failed to chown() the socket '" + path + "'", socket.error().errno_value);
+  }
+  if (by_acl) return set_acl(path, *socket, access);
+  if (::fchownat(socket->get(), "", access.uid.value_or(static_cast<uid_t>(-1)),
+                 access.gid.value_or(static_cast<gid_t>(-1)), AT_EMPTY_PATH) < 0) {
+    return fail_errno("failed to chown() the socket '" + path + "'");
   }
   return {};
+}
+
+void remove_socket(const std::string& path) {
+  std::string name;
+  auto directory = open_directory_of(path, &name);
+  struct stat info {};
+  if (!directory || ::fstatat(directory->get(), name.c_str(), &info, AT_SYMLINK_NOFOLLOW) < 0) {
+    return;
+  }
+  if (S_ISSOCK(info.st_mode)) ::unlinkat(directory->get(), name.c_str(), 0);
 }
 
 void adjust_listener(FdRef socket, const ListenOptions& o) {

@@ -59,6 +59,8 @@ std::expected<Fd, ListenError> listen_on(std::string_view sockaddr, const Listen
 void adjust_listener(FdRef socket, const ListenOptions& options);
 // Gives a unix socket's file its owner, group, mode and ACL.
 Status set_unix_access(const std::string& path, const UnixAccess& access);
+// Removes a unix socket's file; leaves anything else that may be there by now.
+void remove_socket(const std::string& path);
 
 // "0.0.0.0:80", "[::1]:80", "unix:/run/x.sock"
 [[nodiscard]] std::string address_text(std::string_view sockaddr);
