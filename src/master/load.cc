@@ -149,6 +149,9 @@ config::BuildOptions build_options(const Options& o) {
   config::BuildOptions build;
   build.dialect = o.kind == Kind::kServe ? config::Dialect::kBulkhead : config::Dialect::kNginx;
   build.default_error_log = o.error_log.empty() ? std::string(kNginxErrorLog) : o.error_log;
+  // As php-fpm there is one log, and front's lines are of the other kind; what a client of a pool
+  // must know it is told as FastCGI's error stream.
+  if (o.kind == Kind::kFpm) build.default_error_log = "/dev/null";
   build.default_pid = o.kind == Kind::kServe ? kBulkheadPid : kNginxPid;
   build.default_access_log = o.bulkhead_conf ? kBulkheadAccessLog : kNginxAccessLog;
   return build;

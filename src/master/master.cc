@@ -222,6 +222,9 @@ bool Master::start_children() {
         maybe_stopped();
       }});
   sites_->configure(now_);
+  // php-fpm's pid file appears as soon as its sockets listen; nginx's once requests are answered.
+  if (options_.kind == Kind::kFpm) write_pid();
+  if (done_) return false;
   Status started = start_front();
   if (started && now_.fpm) {
     for (const config::PoolConfig& pool : now_.fpm->pools) {
@@ -232,6 +235,7 @@ bool Master::start_children() {
     start_fail(started.error().describe(), options_.kind == Kind::kFpm ? kExitSoftware : 1);
     if (front_ != nullptr) front_->signal(SIGKILL);
     for (auto& [version, zygote] : zygotes_) zygote.process->signal(SIGKILL);
+    if (pid_written_) sys::remove_file(pid_path_);
     return false;
   }
   return true;
@@ -281,7 +285,7 @@ void Master::maybe_started() {
   if (sites_->waiting_for_pools() != 0) return;
   state_ = State::kServing;
   done_ = false;
-  write_pid();
+  if (!pid_written_) write_pid();
   if (state_ != State::kServing) return;
   announce_start();
 }
