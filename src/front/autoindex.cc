@@ -21,8 +21,8 @@ using Format = config::LocConf::AutoindexFormat;
 
 namespace {
 
-constexpr size_t kNameColumn = 50;  // characters of a name shown in HTML
-constexpr size_t kListingBytesMax = 64u << 20;
+constexpr size_t kNameColumn = 50;             // characters of a name shown in HTML
+constexpr size_t kListingBytesMax = 3u << 20;  // an opener sends less: opener/file_ops.h
 constexpr const char* kMonths[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                    "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
 

@@ -255,6 +255,8 @@ void FastcgiConnection::on_app_readable() { drive(); }
 void FastcgiConnection::on_app_writable() { drive(); }
 
 void FastcgiConnection::on_app_stderr(std::string_view text) {
+  // Unlike a body, error text does not wait in the ring for a web server that reads slowly.
+  if (unsent() >= kOutboxMax) return;
   stderr_used_ = true;
   fcgi::append_stream(outbox_, fcgi::Type::kStderr, decoder_.request_id(), text);
   drive();

@@ -67,10 +67,15 @@ void Phases::on_app_stderr(Exchange& ex, std::string_view text) {
   size_t end = text.find_last_not_of("\r\n. ");
   std::string_view trimmed = text.substr(0, end == std::string_view::npos ? 1 : end + 1);
   line_ = "FastCGI sent in stderr: \"";
-  for (char c : trimmed) {
-    // Line ends stay, as in nginx: one message of an application may have several lines.
-    if (static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\t' && c != '\r') c = '.';
-    line_ += c;
+  for (size_t i = 0; i < trimmed.size(); ++i) {
+    char c = trimmed[i];
+    auto byte = static_cast<unsigned char>(c);
+    char next = i + 1 < trimmed.size() ? trimmed[i + 1] : '\0';
+    // Line ends stay, as in nginx: one message of an application may have several lines.  Nothing
+    // else may steer a terminal, and a line that would begin as the log's own do is moved in.
+    bool kept = c == '\n' || c == '\t' || (c == '\r' && next == '\n');
+    line_ += (byte < 0x20 || byte == 0x7f) && !kept ? '.' : c;
+    if (c == '\n' && next >= '0' && next <= '9') line_ += ' ';
   }
   line_ += ex.response.head_sent ? "\" while reading upstream"
                                  : "\" while reading response header from upstream";

@@ -12,7 +12,7 @@
 
 namespace bulkhead::opener {
 
-constexpr size_t kListBytesMax = 8 * 1024 * 1024;  // of one listing; more entries are left out
+constexpr size_t kListBytesMax = 2 * 1024 * 1024;  // of one listing; more entries are left out
 
 struct FileAnswer {
   ipc::FileReply reply{};
