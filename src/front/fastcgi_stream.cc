@@ -137,15 +137,16 @@ void FastcgiStream::on_ready(uint32_t events) {
 size_t FastcgiStream::write_body(std::string_view bytes) {
   // After the response the rest of the body interests nobody.
   if (over_ || error_ != AppError::kNone) return bytes.size();
-  const size_t waiting = unsent();
-  if (waiting >= kOutboxMax) {
-    wants_room_ = true;
-    return 0;
+  size_t taken = 0;
+  while (taken < bytes.size() && unsent() < kOutboxMax && error_ == AppError::kNone) {
+    const std::string_view part = bytes.substr(taken, kOutboxMax - unsent());
+    fcgi::append_stream(outbox_, fcgi::Type::kStdin, kRequestId, part);
+    taken += part.size();
+    flush();
   }
-  bytes = bytes.substr(0, kOutboxMax - waiting);
-  fcgi::append_stream(outbox_, fcgi::Type::kStdin, kRequestId, bytes);
-  flush();
-  return bytes.size();
+  // What is left waits for the socket: only then does an event follow.
+  wants_room_ = taken < bytes.size();
+  return taken;
 }
 
 void FastcgiStream::finish_body() {
