@@ -11,7 +11,7 @@ function(bulkhead_pytest name label timeout tree)
   bulkhead_test(${name} ${label} ${timeout} ${DEBIAN_PYTHON} -m pytest -q -p no:cacheprovider ${ARGN})
   set_tests_properties(${name} PROPERTIES ENVIRONMENT
     "BULKHEAD_BIN=${CMAKE_SOURCE_DIR}/${tree}/bin;BULKHEAD_TREE=${tree};PYTHONDONTWRITEBYTECODE=1"
-    RESOURCE_LOCK servers)
+    PROCESSORS 2 RESOURCE_LOCK servers)
 endfunction()
 
 if(BH_SANITIZE OR BH_FUZZ)
@@ -38,4 +38,5 @@ endif()
 bulkhead_test(corpus corpus 300 ${CMAKE_SOURCE_DIR}/tests/corpus.sh)
 bulkhead_test(run_once e2e 300 ${CMAKE_SOURCE_DIR}/tests/run_once.sh)
 bulkhead_test(bench_hello bench 300 ${CMAKE_SOURCE_DIR}/bench/hello --quick)
-set_tests_properties(run_once bench_hello PROPERTIES RESOURCE_LOCK servers)
+# Servers and measurements have the two cores to themselves.
+set_tests_properties(run_once bench_hello corpus PROPERTIES PROCESSORS 2 RESOURCE_LOCK servers)
