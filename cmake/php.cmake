@@ -8,4 +8,7 @@ add_library(libphp INTERFACE)
 target_include_directories(libphp SYSTEM INTERFACE ${PHP_INCLUDE_DIR} ${PHP_INCLUDE_DIR}/main
   ${PHP_INCLUDE_DIR}/Zend ${PHP_INCLUDE_DIR}/TSRM ${PHP_INCLUDE_DIR}/ext ${PHP_INCLUDE_DIR}/ext/date/lib)
 target_link_libraries(libphp INTERFACE ${PHP_LIBRARY})
+if(BH_SANITIZE)
+  target_sources(libphp INTERFACE ${CMAKE_CURRENT_LIST_DIR}/sanitizer_dlopen.cc)
+endif()
 set(LIBS_php libphp)
