@@ -115,16 +115,28 @@ std::expected<void, LoadError> check_users(const Options& o, const Loaded& loade
 
 std::expected<void, LoadError> pool_listeners(Loaded* out) {
   if (!out->fpm) return {};
+  std::unordered_map<std::string, uint32_t> site_ids;
+  for (const config::Site& site : out->snapshot.sites) {
+    if (site.has_pool) site_ids[site.name] = site.id;
+  }
+  std::unordered_map<std::string, const config::Listen*> taken;
+  for (const config::Listen& listen : out->model->listens) {
+    taken[sys::address_text(listen.sockaddr)] = &listen;
+  }
   for (size_t i = 0; i < out->fpm->pools.size(); ++i) {
     const config::PoolConfig& pool = out->fpm->pools[i];
+    out->pool_by_name[pool.name] = i;
     auto address = sys::parse_pool_listen(pool.listen);
     if (!address) return fpm_error("[pool " + pool.name + "] " + address.error().text);
-    auto site = std::find_if(out->snapshot.sites.begin(), out->snapshot.sites.end(),
-                             [&](const auto& s) { return s.has_pool && s.name == pool.name; });
-    if (site == out->snapshot.sites.end()) continue;
+    if (auto server = taken.find(sys::address_text(*address)); server != taken.end()) {
+      return fpm_error("[pool " + pool.name + "] the address '" + pool.listen +
+                       "' is also that of a server (\"listen " + server->second->text + "\")");
+    }
+    auto site = site_ids.find(pool.name);
+    if (site == site_ids.end()) continue;
     out->pool_addresses.push_back(std::move(*address));
     out->pool_of_listener.push_back(i);
-    out->snapshot.pool_listen_sites.push_back(site->id);
+    out->snapshot.pool_listen_sites.push_back(site->second);
   }
   return {};
 }
@@ -139,10 +151,8 @@ uint32_t loop_count(const Options& o, const config::Model& model) {
 
 const config::PoolConfig* Loaded::pool_of(const config::Site& site) const {
   if (!site.has_pool || !fpm) return nullptr;
-  for (const auto& pool : fpm->pools) {
-    if (pool.name == site.name) return &pool;
-  }
-  return nullptr;
+  auto at = pool_by_name.find(site.name);
+  return at == pool_by_name.end() ? nullptr : &fpm->pools[at->second];
 }
 
 config::BuildOptions build_options(const Options& o) {

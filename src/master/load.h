@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "config/model.h"
@@ -27,6 +28,8 @@ struct Loaded {
   std::vector<config::ConfigError> warnings;
   std::vector<std::string> pool_addresses;  // sockaddr of the i-th FastCGI listening socket
   std::vector<size_t> pool_of_listener;     // ... and whose it is (index into fpm->pools)
+
+  std::unordered_map<std::string, size_t> pool_by_name;  // index into fpm->pools
 
   // The pool behind a site; nullptr for a file-only one.
   [[nodiscard]] const config::PoolConfig* pool_of(const config::Site& site) const;
