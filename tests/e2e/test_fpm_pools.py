@@ -232,7 +232,8 @@ def test_no_limit_of_extensions(servers, path):
 
 def test_functions_of_the_sapi(servers):
     answers = [ask(s, 'env', '/functions.php', headers=[('X-Probe', 'p')]).text for s in servers]
-    assert answers[1] == answers[0] and '"fpm-fcgi"' in answers[1]
+    # Last is whether PHP_BINARY is empty: there is no php-fpm program here that it could name.
+    assert answers[1].splitlines()[:-1] == answers[0].splitlines()[:-1] and '"fpm-fcgi"' in answers[1]
 
 
 @pytest.mark.parametrize('pool', ['caught', 'plain', 'env'])
