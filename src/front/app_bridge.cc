@@ -61,7 +61,7 @@ void AppBridge::note_response() {
   attempt.response_ms = elapsed_ms();
   attempt.response_length = turn_.app_body.taken();
   attempt.bytes_received += turn_.app_body.taken();
-  attempt.bytes_sent = turn_.body.received();
+  attempt.bytes_sent = turn_.ex.params.bytes() + turn_.body.received();
 }
 
 void AppBridge::finish() {
@@ -91,6 +91,10 @@ void AppBridge::on_app_error(AppError error, std::string_view detail) {
   // `detail` belongs to the stream, which goes now.
   std::string reason(detail);
   note_response();
+  bool was_sent =
+      error != AppError::kConnect && error != AppError::kConnectTimeout && error != AppError::kBusy;
+  // Decides whether another peer may be asked for what must not happen twice.
+  if (!was_sent && !turn_.ex.tries.empty()) turn_.ex.tries.back().bytes_sent = 0;
   bool in_body = turn_.ex.response.head_sent;
   stream_.reset();
   Connection* connection = turn_.connection;

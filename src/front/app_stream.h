@@ -29,6 +29,8 @@ class Params {
     bytes_.append(value);
   }
   [[nodiscard]] size_t size() const { return items_.size(); }
+  // Of all names and values together.
+  [[nodiscard]] size_t bytes() const { return bytes_.size(); }
   [[nodiscard]] std::string_view name(size_t i) const {
     return std::string_view(bytes_).substr(items_[i].at, items_[i].name);
   }

@@ -206,6 +206,13 @@ void BodyReader::rewind(uint64_t from) {
   feeding_done_ = false;
 }
 
+void BodyReader::abandon_stream() {
+  if (mode_ != Mode::kStream || fed_ == 0) return;
+  mode_ = Mode::kDiscard;
+  memory_.clear();
+  memory_fed_ = 0;
+}
+
 bool BodyReader::feed_window(AppStream& stream) {
   while (memory_fed_ < memory_.size()) {
     size_t taken = stream.write_body(std::string_view(memory_).substr(memory_fed_));

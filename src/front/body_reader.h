@@ -65,6 +65,8 @@ class BodyReader {
   [[nodiscard]] std::string_view memory() const { return memory_; }
   // Starts handing the collected body over from byte `from` (again, for another peer).
   void rewind(uint64_t from);
+  // The application that took part of a streamed body is gone: nobody can have the rest.
+  void abandon_stream();
   // Hands as much over as `stream` takes; true when all of it was (and finish_body() called).
   // Errors: failed() when the spool file cannot be read.
   bool feed(AppStream& stream);

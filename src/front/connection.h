@@ -114,6 +114,7 @@ class Connection : public loop::IoHandler {
   void launch_app();
 
   // connection_response.cc: answers
+  bool feed_app();
   Next step_waiting_app();
   Next step_responding();
   Next response_done();

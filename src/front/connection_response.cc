@@ -37,6 +37,9 @@ void Connection::respond() {
     drive();
     return;
   }
+  // A head alone needs nothing more from the application.
+  bool needs_app = ex.response.body == BodyKind::kApp && ex.method != http::Method::kHead;
+  if (!needs_app) turn.app.stop();
   bool was_failed = turn.body.failed();
   discard_body();
   if (turn.body.failed() && !was_failed && !turn.body.failure().client_gone) {
@@ -51,7 +54,7 @@ void Connection::respond() {
   if (ex.response.body == BodyKind::kPieces && !ex.response.header_only) {
     turn.pieces.start(ex.response);
     source = &turn.pieces;
-  } else if (ex.response.body == BodyKind::kApp && ex.method != http::Method::kHead) {
+  } else if (needs_app) {
     const config::FastcgiConf& app = conf.fastcgi;
     AppBody::Limits limits;
     limits.buffering = app.buffering && ex.accel_buffering;
@@ -62,8 +65,6 @@ void Connection::respond() {
     turn.app_body.start(turn.app.stream(), limits);
     source = &turn.app_body;
   }
-  // A head alone needs nothing more from the application.
-  if (source != &turn.app_body) turn.app.stop();
   turn.writer.start(ex, source, pace_of(ex));
   set_state(State::kResponding);
   drive();
@@ -81,6 +82,8 @@ void Connection::discard_body() {
     if (turn.body.failed()) turn.ex.keepalive = false;
     return;
   }
+  // The application that answers still reads it.
+  if (turn.body.mode() == BodyReader::Mode::kStream && turn.app.running()) return;
   // Too large a body is refused before it is sent.
   if (turn.body.mode() == BodyReader::Mode::kIdle && turn.ex.response.status != 413) {
     send_continue();
@@ -89,28 +92,32 @@ void Connection::discard_body() {
   if (turn.body.pump(socket_) == BodyReader::Step::kFailed) turn.ex.keepalive = false;
 }
 
-Connection::Next Connection::step_waiting_app() {
+// Hands request body on to the application; false: reading it failed.
+bool Connection::feed_app() {
   Turn& turn = *turn_;
-  if (!turn.app.running()) return Next::kWait;
-  if (turn.body.mode() == BodyReader::Mode::kStream && !turn.body.complete()) {
-    for (;;) {
-      BodyReader::Step step = turn.body.pump(socket_);
-      if (step == BodyReader::Step::kFailed) return body_failed();
-      bool window_empty = turn.app.feed_body();
-      if (step == BodyReader::Step::kDone) break;
-      if (step == BodyReader::Step::kFull && window_empty) continue;
-      if (step == BodyReader::Step::kWait) {
-        deadline_.set(loop_.events(), turn.ex.conf().client_body_timeout);
-      } else {
-        deadline_.clear();
-      }
-      return Next::kWait;
-    }
-    deadline_.clear();
-  } else if (!turn.app.body_sent()) {
+  if (turn.app.body_sent()) return true;
+  if (turn.body.mode() != BodyReader::Mode::kStream) {
     turn.app.feed_body();
-    if (turn.body.failed()) return body_failed();
+    return !turn.body.failed();
   }
+  for (;;) {
+    BodyReader::Step step = turn.body.pump(socket_);
+    if (step == BodyReader::Step::kFailed) return false;
+    bool window_empty = turn.app.feed_body();
+    if (step == BodyReader::Step::kFull && window_empty) continue;
+    if (state_ != State::kWaitingApp) return true;  // the deadline is for sending
+    if (step == BodyReader::Step::kWait) {
+      deadline_.set(loop_.events(), turn.ex.conf().client_body_timeout);
+    } else {
+      deadline_.clear();
+    }
+    return true;
+  }
+}
+
+Connection::Next Connection::step_waiting_app() {
+  if (!turn_->app.running()) return Next::kWait;
+  if (!feed_app()) return body_failed();
   client_left();
   return Next::kWait;
 }
@@ -146,6 +153,13 @@ void Connection::app_broke_response() {
 
 Connection::Next Connection::step_responding() {
   Turn& turn = *turn_;
+  // An application may answer while it still reads.
+  if (turn.app.running() && !feed_app()) {
+    log(turn.body.failure().level, turn.body.failure().text, 0);
+    turn.app.stop();
+    end_connection();
+    return Next::kWait;
+  }
   using Outcome = ResponseWriter::Outcome;
   Outcome outcome = turn.writer.pump(socket_, loop_.events().now());
   const config::LocConf& conf = turn.ex.conf();
@@ -265,6 +279,7 @@ Connection::Next Connection::response_done() {
     socket_.no_delay = true;
   }
   if (!turn.body.complete()) {
+    turn.body.begin(BodyReader::Mode::kDiscard, 0, 0);
     linger_until_ = loop_.events().now() + conf.lingering_time;
     set_state(State::kDraining);
     return Next::kGoOn;

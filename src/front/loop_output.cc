@@ -26,7 +26,10 @@ LogBook& logs_of(const Exchange& ex) { return static_cast<Turn*>(ex.owner)->gene
 
 void ServerLoop::respond(Exchange& ex) { turn_of(ex).connection->respond(); }
 void ServerLoop::pass_to_app(Exchange& ex) { turn_of(ex).connection->pass_to_app(); }
-void ServerLoop::drop_app(Exchange& ex) { turn_of(ex).app.stop(); }
+void ServerLoop::drop_app(Exchange& ex) {
+  turn_of(ex).app.stop();
+  turn_of(ex).body.abandon_stream();
+}
 void ServerLoop::close(Exchange& ex) { turn_of(ex).connection->close_without_response(); }
 
 void ServerLoop::write_error_log(const Exchange& ex, const config::List<config::ErrorLog>& logs,
