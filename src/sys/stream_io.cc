@@ -8,7 +8,11 @@
 #include <sys/sendfile.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <climits>
+
+#include "sys/rlimit.h"
 
 namespace bulkhead::sys {
 namespace {
@@ -21,6 +25,14 @@ Moved moved(Call call) {
     if (n >= 0) return {static_cast<size_t>(n), 0};
     if (errno != EINTR) return {0, errno};
   }
+}
+
+// From here on descriptors are not for connections: with none left, what another process passes to
+// us would be lost.
+int first_kept_descriptor() {
+  constexpr uint64_t kKeptMax = 256;
+  uint64_t limit = std::min<uint64_t>(nofile_limit().soft, INT_MAX);
+  return static_cast<int>(limit - std::min(kKeptMax, limit / 4));
 }
 
 }  // namespace
@@ -64,12 +76,16 @@ Moved append(FdRef file, const void* bytes, size_t size) {
 }
 
 Accepted accept_connection(FdRef listener) {
+  static const int first_kept = first_kept_descriptor();
   Accepted out;
   out.peer.size = sizeof out.peer.storage;
   int fd = ::accept4(listener.get(), reinterpret_cast<sockaddr*>(&out.peer.storage), &out.peer.size,
                      SOCK_NONBLOCK | SOCK_CLOEXEC);
   if (fd < 0) {
     out.error = errno;
+  } else if (fd >= first_kept) {
+    ::close(fd);
+    out.error = EMFILE;
   } else {
     out.fd.reset(fd);
   }

@@ -49,6 +49,7 @@ struct Accepted {
   SocketAddress peer;
   int error = 0;
 };
+// EMFILE already when only the last few descriptors are left.
 Accepted accept_connection(FdRef listener);
 SocketAddress own_address(FdRef socket);
 // "127.0.0.1", "::1"; "" for other families.
