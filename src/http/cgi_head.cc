@@ -73,7 +73,9 @@ CgiHeadError CgiHead::parse_line(std::string_view line) {
   }
   if (status_ != 0) return CgiHeadError::kNone;  // the first one counts
   const auto number = parse_decimal(value.substr(0, 3));
-  if (!number || value.size() < 3 || *number < 100) {
+  // 1xx announces an answer and is none: what follows it would be taken for one, and the real next
+  // one for the answer to somebody else's request.
+  if (!number || value.size() < 3 || *number < 200) {
     bad_ = value;
     return CgiHeadError::kInvalidStatus;
   }

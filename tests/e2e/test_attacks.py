@@ -184,7 +184,7 @@ def test_nonsense_in_the_ring(sites):
     with open(f'{sites.dir}/a/scribbled', encoding='ascii') as f:
         assert int(f.read()) > 10000
     # What it did to itself ends with its pool.
-    for pool in sites.processes('pool a'):
+    for pool in sites.processes('bulkhead: pool a'):
         os.kill(pool, signal.SIGKILL)
     sites.well()
     wait_for(lambda: sites.server.fetch('/ok.php', host='a.example').text == 'a lives', why='a to come back')
@@ -237,6 +237,24 @@ def test_a_head_cannot_split_the_response(sites):
         # header() refuses line ends itself: a hostile process writes frames of its own.
         answer = sites.attack(f'header("{head}"); echo "x";')
         assert answer.header('Injected') is None and b'\0' not in answer.raw_head and b'\r\r' not in answer.raw_head
+
+
+def test_an_interim_status_is_no_answer(sites):
+    """Behind a proxy that shares a connection, the text would answer b's next request."""
+    with sites.server.connect() as connection:
+        code = b'header("Status: 100 Continue"); echo "HTTP/1.1 200 OK\\r\\nContent-Length: 6\\r\\n\\r\\nforged";'
+        connection.send(http.request_bytes('/eval.php', method='POST', host='a.example', body=code, close=False))
+        assert connection.read_response().status == 502
+        connection.send(http.request_bytes('/plain.txt', host='b.example'))
+        assert connection.read_response().text == 'b plain'
+
+
+def test_redirects_in_a_circle_end(sites):
+    assert sites.attack('header("X-Accel-Redirect: /eval.php"); echo 1;').status in (200, 500)
+    with open(f'{sites.dir}/a/circle.php', 'w', encoding='ascii') as f:
+        f.write('<?php header("X-Accel-Redirect: /circle.php");')
+    os.chmod(f'{sites.dir}/a/circle.php', 0o644)
+    assert sites.server.fetch('/circle.php', host='a.example').status == 500
 
 
 def test_an_internal_redirect_stays_at_home(sites):
@@ -337,3 +355,22 @@ def test_a_socket_directory_of_the_site(work, people):
     with pytest.raises(AssertionError, match='exited with'):
         sites.server.start()
     assert 'failed to chown() the socket' in sites.server.read('out.log') + sites.server.read('fpm.log')
+
+
+def test_a_site_wakes_when_clients_hold_all_descriptors(work, people):
+    sites = Sites(work, people, tag='descriptors')
+    with open(os.path.join(sites.dir, 'pools/a'), encoding='utf-8') as f:
+        sites.server.save('pools/a', f.read().replace('pm = static', 'pm = ondemand'))
+    sites.server.save('nginx.conf', NGINX.replace('events', 'worker_rlimit_nofile 128;\nevents'))
+    with sites.server:
+        front = sites.front()
+        body = http.request_bytes('/ok.php', method='POST', host='b.example', body=b'1234567890', close=False)
+        held = [sites.server.connect().send(body[:-9]) for _ in range(160)]
+        time.sleep(1)
+        held[0].send(body[-9:])
+        assert held[0].read_response().text == 'b lives'
+        held[0].send(http.request_bytes('/ok.php', host='a.example'))
+        assert held[0].read_response().text == 'a lives'
+        for connection in held:
+            connection.close()
+        assert sites.front() == front
