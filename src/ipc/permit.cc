@@ -23,7 +23,7 @@ constexpr uint32_t kForkFdsMin = 3, kForkFdsMax = 4 + 3 * 20;
 // clang-format off
 constexpr Rule kRules[] = {
     // operation and name                    who may say it    while it is           bytes min, max            fds  per second
-    {Op::kReady, "ready",                    kAnyChild,        kStarting | kServing,0, 0,                     0, 0,   1},
+    {Op::kReady, "ready",                    kAnyChild,        kAnyPhase,           0, 0,                     0, 0,   1},
     {Op::kWakeSite, "wake-site",             kFront,           kServing,             4, 4,                     0, 0,   20000},
     {Op::kConfigured, "configured",          kFront,           kAnyPhase,            8, 8,                     0, 0,   50},
     {Op::kDrained, "drained",                kFront,           kUp,                  8, 8,                     0, 0,   50},

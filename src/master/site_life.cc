@@ -134,9 +134,10 @@ void SiteLife::Watch::on_ready(uint32_t) { life_.ended(); }
 void SiteLife::on_message(ipc::Op op, std::string_view payload) {
   switch (op) {
     case ipc::Op::kReady:
+      if (stopping_) break;  // it had not heard of that yet
       ready_ = true;
       channel_->set_phase(ipc::Phase::kServing);
-      if (!stopping_) patience_->cancel();
+      patience_->cancel();
       hooks_.on_ready(this);
       break;
     case ipc::Op::kIdle:
