@@ -9,6 +9,6 @@ target_include_directories(libphp SYSTEM INTERFACE ${PHP_INCLUDE_DIR} ${PHP_INCL
   ${PHP_INCLUDE_DIR}/Zend ${PHP_INCLUDE_DIR}/TSRM ${PHP_INCLUDE_DIR}/ext ${PHP_INCLUDE_DIR}/ext/date/lib)
 target_link_libraries(libphp INTERFACE ${PHP_LIBRARY})
 if(BH_SANITIZE)
-  target_sources(libphp INTERFACE ${CMAKE_CURRENT_LIST_DIR}/sanitizer_dlopen.cc)
+  target_sources(libphp INTERFACE ${CMAKE_CURRENT_LIST_DIR}/sanitizer_shims.cc)
 endif()
 set(LIBS_php libphp)

@@ -5,6 +5,7 @@ import pytest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
+from harness import sanitizers  # noqa: E402
 from harness.servers import Work  # noqa: E402
 
 
@@ -14,3 +15,10 @@ def work():
     folder = Work()
     yield folder
     folder.remove()
+
+
+@pytest.fixture(autouse=True)
+def sanitized():
+    """Fails the test during which a sanitizer reported something."""
+    yield
+    sanitizers.check()

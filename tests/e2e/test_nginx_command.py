@@ -229,8 +229,8 @@ def test_daemon_goes_to_the_background_and_follows_s(server):
 def test_titles(server):
     server.start()
     wait_for(lambda: processes()[server.pid][2].startswith('nginx: master process '), 5)
-    titles = [f[2] for f in descendants(server.pid).values()]
-    assert [t for t in titles if t.startswith('nginx: worker process')], titles
+    wait_for(lambda: [f for f in descendants(server.pid).values() if f[2].startswith('nginx: worker process')], 5,
+             "a worker's title")
 
 
 def test_broken_configuration_at_hup_changes_nothing(server):

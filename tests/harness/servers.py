@@ -11,11 +11,11 @@ import subprocess
 import tempfile
 import time
 
-from . import http
+from . import http, sanitizers
+from .sanitizers import SLOW
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BIN = os.environ.get('BULKHEAD_BIN') or os.path.join(TOP, 'build/bin')
-SLOW = 4 if re.search('asan|tsan', os.environ.get('BULKHEAD_TREE', '')) else 1  # sanitizers take their time
 
 
 def wait_for(what, seconds=15, why='condition'):
@@ -191,6 +191,7 @@ class Server:
             return [pid for pid, facts in everything.items()
                     if pid in now and now[pid][3] != 'Z' and now[pid][2] == facts[2]]
         wait_for(lambda: not gone(), 5, f'processes left behind: {gone()}')
+        sanitizers.check()
         return codes
 
     def __enter__(self):
