@@ -154,12 +154,15 @@ class Server:
         return self
 
     def sockets_exist(self):
-        """Unix sockets that the pool file listens on."""
+        """Every Unix socket that the pool file listens on is bound and listens."""
         if self.fpm_conf is None:
             return True
         with open(self.fpm_conf, encoding='utf-8') as f:
             wanted = re.findall(r'^listen\s*=\s*(/\S+)', f.read(), re.M)
-        return all(os.path.exists(path) for path in wanted)
+        with open('/proc/net/unix', encoding='utf-8', errors='replace') as f:
+            rows = [line.split() for line in f]
+        listening = {row[7] for row in rows if len(row) > 7 and row[3] == '00010000'}
+        return listening.issuperset(wanted)
 
     @property
     def pid(self):
