@@ -144,6 +144,8 @@ class Site {
   // Takes what has come; true when the response is complete and the slot given back.
   bool poll_response(int slot, Response& r) {
     feed_body(slot);
+    // Looked at first: what a worker writes before it is done is then read below.
+    const ring::SlotPhase phase = front_->phase(slot);
     ring::FrameView frame;
     while (front_->next_frame(slot, frame) == ring::Next::kFrame) {
       std::string bytes(frame.size, '\0');
@@ -157,8 +159,9 @@ class Site {
       }
       front_->free_to(slot, frame.end);
     }
-    r.dead |= front_->phase(slot) == ring::SlotPhase::kDead;
-    return !front_->has_unread(slot) && front_->release(slot);
+    r.dead |= phase == ring::SlotPhase::kDead;
+    const bool over = phase == ring::SlotPhase::kDone || phase == ring::SlotPhase::kDead;
+    return over && front_->release(slot);
   }
   Response wait(int slot, std::chrono::milliseconds timeout = 5000ms) {
     Response r;
