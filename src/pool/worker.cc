@@ -18,7 +18,7 @@
 namespace bulkhead::pool {
 namespace {
 
-constexpr std::chrono::microseconds kSpin{30};
+constexpr std::chrono::microseconds kSpin{0};
 constexpr size_t kProgressBytes = 8192;  // php-fpm lets a client see output in steps of this
 
 // For the signal handler: one worker per process.
