@@ -151,6 +151,11 @@ class Server:
         except BaseException:
             self.stop()
             raise
+        if self.kind.startswith('stock') and self.fpm_conf:
+            # php-fpm listens a moment before it says so; tests count log lines from here on.
+            until = time.monotonic() + 1
+            while time.monotonic() < until and 'ready to handle' not in self.read('fpm.log') + self.read('out.log'):
+                time.sleep(0.01)
         return self
 
     def sockets_exist(self):
