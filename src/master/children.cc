@@ -88,10 +88,10 @@ std::string counted(size_t count, const std::string& noun) {
 Millis Backoff::ended(Millis lived) {
   if (lived >= kHealthy) {
     delay_ = Millis(0);
-    first_ = true;
+    left_ = at_once_;
   }
-  if (first_) {
-    first_ = false;
+  if (left_ > 0) {
+    --left_;
     return Millis(0);
   }
   delay_ = delay_ == Millis(0) ? kFirst : std::min(delay_ * 2, kLongest);

@@ -40,13 +40,15 @@ enum class Environment : uint8_t {
 class Backoff {
  public:
   static constexpr Millis kFirst{100}, kLongest{5000}, kHealthy{5000};
-  // It ended after `lived`.  The first time it comes back at once.
+  // The first `at_once` times it comes back at once; a life of kHealthy starts the count again.
+  explicit Backoff(int at_once = 1) : at_once_(at_once), left_(at_once) {}
+  // It ended after `lived`.  How long to wait now.
   Millis ended(Millis lived);
   [[nodiscard]] bool failing() const { return delay_ > Millis(0); }
 
  private:
   Millis delay_{0};
-  bool first_ = true;
+  int at_once_, left_;
 };
 
 // Collects ended children, also adopted ones, and tells whoever waits for each.

@@ -1,9 +1,6 @@
 #include "master/load.h"
 
-#include <fcntl.h>
 #include <glob.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <thread>
@@ -57,34 +54,10 @@ std::expected<void, LoadError> load_nginx(const Options& o, Loaded* out) {
   return {};
 }
 
-// `pools GLOB;` names files that hold only [pool] sections: they are read as if a main file
-// included them.
-Result<std::string> main_file_for(const std::vector<std::string>& globs, sys::Fd* holder) {
-  std::string text = "[global]\n";
-  for (const std::string& glob : globs) text += "include=" + glob + "\n";
-  holder->reset(::memfd_create("pools", MFD_CLOEXEC));
-  if (!holder->valid() || !sys::write_all(*holder, text))
-    return fail_errno("memfd_create() failed");
-  return "/proc/self/fd/" + std::to_string(holder->get());
-}
-
 std::expected<void, LoadError> load_pools(const Options& o, Loaded* out) {
   if (o.kind == Kind::kNginx) return {};
-  std::string path = o.fpm_conf;
-  sys::Fd holder;
-  if (path.empty()) {
-    if (out->model->pools_globs.empty()) return {};
-    bool any = false;
-    for (const std::string& pattern : out->model->pools_globs) {
-      glob_t found{};
-      any = any || ::glob(pattern.c_str(), 0, nullptr, &found) == 0;
-      ::globfree(&found);
-    }
-    if (!any) return {};
-    auto made = main_file_for(out->model->pools_globs, &holder);
-    if (!made) return nginx_error(made.error().describe(), o);
-    path = std::move(*made);
-  }
+  const std::vector<std::string>& globs = out->model->pools_globs;
+  if (o.fpm_conf.empty() && globs.empty()) return {};
   config::FpmOptions options;
   options.prefix = o.kind == Kind::kFpm ? o.prefix : "";
   options.pid_override = o.kind == Kind::kFpm ? o.pid : "";
@@ -92,8 +65,11 @@ std::expected<void, LoadError> load_pools(const Options& o, Loaded* out) {
   options.as_root = sys::is_root();
   options.test = o.test != Test::kNo;
   options.bulkhead_keys = o.kind == Kind::kServe;
-  auto fpm = config::load_fpm(path, options);
+  auto fpm = o.fpm_conf.empty() ? config::load_fpm_pools(globs, options)
+                                : config::load_fpm(o.fpm_conf, options);
   if (!fpm) return std::unexpected(LoadError{{}, std::move(fpm.error())});
+  // No file matches `pools`: as if it were not written.
+  if (o.fpm_conf.empty() && fpm->pools.empty()) return {};
   out->fpm = std::move(*fpm);
   return {};
 }

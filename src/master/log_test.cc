@@ -75,6 +75,13 @@ TEST_F(LogTest, LetsNoSiteForgeALine) {
   EXPECT_EQ(clean("\tkept, und \xc3\xbc too"), "\tkept, und \xc3\xbc too");
 }
 
+TEST(Backoff, ComesBackAtOnceAsOftenAsItIsTold) {
+  Backoff backoff(3);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(backoff.ended(Millis(10)), Millis(0));
+  EXPECT_EQ(backoff.ended(Millis(10)), Backoff::kFirst);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(backoff.ended(Backoff::kHealthy), Millis(0));
+}
+
 TEST(Backoff, ComesBackAtOnceThenEverSlower) {
   Backoff backoff;
   EXPECT_EQ(backoff.ended(Millis(10)), Millis(0));

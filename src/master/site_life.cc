@@ -147,6 +147,7 @@ void SiteLife::on_message(ipc::Op op, std::string_view payload) {
       hooks_.on_log(this, static_cast<uint8_t>(payload[0]), payload.substr(1));
       break;
     case ipc::Op::kPoolFailed:
+      explained_ = true;
       hooks_.on_log(this, static_cast<uint8_t>(config::FpmLevel::kError), payload);
       break;
     default:

@@ -71,6 +71,8 @@ class SiteLife {
   [[nodiscard]] pid_t pid() const { return child_.pid; }
   [[nodiscard]] bool ready() const { return ready_; }
   [[nodiscard]] bool stopping() const { return stopping_; }
+  // It has said why it cannot start.
+  [[nodiscard]] bool explained() const { return explained_; }
   [[nodiscard]] const sys::Ended& how() const { return how_; }
   [[nodiscard]] Millis lived() const;
 
@@ -99,6 +101,7 @@ class SiteLife {
   Watch watch_;
   sys::Child child_;
   bool watched_ = false, ready_ = false, stopping_ = false, over_ = false;
+  bool explained_ = false;
   sys::Ended how_;
   std::unique_ptr<ipc::Channel> channel_;
   std::unique_ptr<loop::Timer> patience_;

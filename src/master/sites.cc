@@ -92,6 +92,7 @@ void Sites::remove(uint32_t id) {
   if (site == nullptr) return;
   if (site->replacement != nullptr) retire(site->replacement, false);
   if (site->current != nullptr) retire(site->current, true);
+  if (site->wanted) refuse(id);
   sites_.erase(id);
 }
 
@@ -126,19 +127,26 @@ void Sites::start_eager() {
   }
 }
 
+void Sites::refuse(uint32_t id) {
+  ipc::SiteDownBody down{id, 0, 1};
+  w_.to_front(ipc::Op::kSiteDown, ipc::body_bytes(down), {});
+}
+
 void Sites::wake(uint32_t id) {
   Site* site = find(id);
-  auto refuse = [&] {
-    ipc::SiteDownBody down{id, 0, 1};
-    w_.to_front(ipc::Op::kSiteDown, ipc::body_bytes(down), {});
-  };
-  if (site == nullptr || stopping_) return refuse();
+  if (site == nullptr || stopping_) return refuse(id);
   if (site->current != nullptr) {
     if (!site->current->announced) announce(*site, site->current);
     return;
   }
-  if (w_.loop.now() < site->retry_at) return refuse();
-  if (!start(*site)) refuse();
+  auto wait = std::chrono::ceil<Millis>(site->retry_at - w_.loop.now());
+  if (wait > kWakePatience) return refuse(id);
+  if (wait > Millis(0)) {
+    site->wanted = true;
+    restart_in(*site, wait);
+    return;
+  }
+  if (!start(*site)) refuse(id);
 }
 
 bool Sites::start(Site& site) {

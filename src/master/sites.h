@@ -23,6 +23,10 @@ namespace bulkhead::master {
 
 // Log lines per second that a site may have in php-fpm's log; more are counted, not written.
 constexpr uint32_t kLogLinesPerSecond = 2000;
+// A site that ended comes back at once so often; then ever slower (Backoff).
+constexpr int kRestartsAtOnce = 3;
+// A request waits for a site's next start if that is due so soon; otherwise it is refused.
+constexpr Millis kWakePatience{500};
 
 class Sites {
  public:
@@ -81,8 +85,9 @@ class Sites {
     SiteSpec spec;
     SiteLife* current = nullptr;  // may be starting
     SiteLife* replacement = nullptr;
-    Backoff backoff;
+    Backoff backoff{kRestartsAtOnce};
     loop::Clock::time_point retry_at{};
+    bool wanted = false;  // front waits for the restart
     std::unique_ptr<loop::Timer> restart;
     bool failed = false;              // the last life never became ready
     uint32_t lines = 0, dropped = 0;  // log lines this second
@@ -100,7 +105,10 @@ class Sites {
   void replace(Site& site);
   void resize(Site& site);
   void remove(uint32_t id);
-  void restart_later(Site& site, Millis lived);
+  Millis restart_later(Site& site, Millis lived);
+  void restart_in(Site& site, Millis delay);
+  void restart(uint32_t id);
+  void refuse(uint32_t id);
   void on_ready(SiteLife* life);
   void on_idle(SiteLife* life);
   void on_log(SiteLife* life, uint8_t level, std::string_view text);

@@ -139,30 +139,38 @@ void Sites::log_end(const SiteLife& life) {
                                      seconds + " seconds from start");
 }
 
-void Sites::restart_later(Site& site, Millis lived) {
+Millis Sites::restart_later(Site& site, Millis lived) {
   Millis delay = site.backoff.ended(lived);
   site.retry_at = w_.loop.now() + delay;
-  if (!is_eager(site) || stopping_) return;
-  uint32_t id = site.spec.id;
-  site.restart = std::make_unique<loop::Timer>([this, id] {
-    Site* again = find(id);
-    if (again == nullptr || again->current != nullptr || stopping_) return;
+  if (is_eager(site) && !stopping_) restart_in(site, delay);
+  return delay;
+}
+
+void Sites::restart_in(Site& site, Millis delay) {
+  if (site.restart != nullptr && site.restart->armed()) return;
+  site.restart = std::make_unique<loop::Timer>([this, id = site.spec.id] {
     // The timer is replaced by a failing start: not from inside itself.
-    w_.loop.defer([this, id] {
-      Site* due = find(id);
-      if (due != nullptr && due->current == nullptr && !stopping_) start(*due);
-    });
+    w_.loop.defer([this, id] { restart(id); });
   });
   site.restart->arm(w_.loop, std::max(delay, Millis(1)));
 }
 
+void Sites::restart(uint32_t id) {
+  Site* site = find(id);
+  if (site == nullptr || stopping_) return;
+  bool wanted = std::exchange(site->wanted, false);
+  if (site->current == nullptr && !start(*site) && wanted) refuse(id);
+}
+
 void Sites::on_ended(SiteLife* life) {
-  say_down(*life, life->ready() ? 0 : 1);
   Site* site = find(life->site());
-  if (site != nullptr && site->replacement == life) {
+  bool is_current = site != nullptr && site->current == life;
+  bool replaces = site != nullptr && site->replacement == life;
+  uint32_t reason = life->ready() ? 0 : 1;
+  if (replaces) {
     site->replacement = nullptr;
     problem(*site, "the new pool did not start; the old one keeps serving");
-  } else if (site != nullptr && site->current == life) {
+  } else if (is_current) {
     site->current = nullptr;
     site->failed = !life->ready();
     if (!stopping_) {
@@ -171,9 +179,12 @@ void Sites::on_ended(SiteLife* life) {
         problem(*site,
                 "process " + std::to_string(life->pid()) + " " + describe(life->how(), false));
       }
-      restart_later(*site, life->lived());
+      Millis delay = restart_later(*site, life->lived());
+      // Killed while it started, for all we know: what waits for it asks once more.
+      if (!life->explained() && delay <= kWakePatience) reason = 0;
     }
   }
+  say_down(*life, reason);
   auto at = std::find_if(lives_.begin(), lives_.end(), [&](auto& l) { return l.get() == life; });
   if (at != lives_.end()) {
     // It may be running one of its own callbacks: it dies when the loop is back.

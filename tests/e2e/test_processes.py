@@ -180,6 +180,23 @@ def test_killed_process_comes_back(server, who):
         wait_for(lambda: (title(server, who) or victims)[0] != victims[0], why=f'a new {who}')
 
 
+@pytest.mark.parametrize('pool', ['a', 'b'])
+def test_requests_wait_for_a_pool_that_is_killed_again_and_again(server, pool):
+    host = f'{pool}.example'
+    for _ in range(5):
+        assert server.fetch('/pid.php', host=host).status == 200
+        victims = title(server, f'pool {pool}')
+        for pid in reversed(victims):  # the supervisor last: it would replace them
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        wait_for(lambda: not set(victims) & set(title(server, f'pool {pool}')), why='all of the pool to be gone')
+        before = time.monotonic()
+        assert server.fetch('/pid.php', host=host).status == 200, 'it had not begun: it waits'
+        assert time.monotonic() - before < 1 * SLOW
+
+
 def test_listening_sockets_stay_open_while_front_is_replaced(server):
     front, = title(server, 'front|worker process')
     os.kill(front, signal.SIGKILL)
