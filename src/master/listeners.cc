@@ -81,7 +81,7 @@ void remove_socket_file(const std::string& key) {
 
 bool is_served(const config::Listen& listen) { return !listen.ssl && !listen.quic; }
 
-void Listeners::claim(int fd) {
+void Listeners::claim(int fd, From from) {
   sys::Fd socket(fd);
   if (::fcntl(fd, F_SETFD, FD_CLOEXEC) < 0) {
     (void)socket.release();
@@ -90,18 +90,21 @@ void Listeners::claim(int fd) {
   if (!sys::is_listening(socket)) return;
   ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK);
   std::string address = sys::local_address(socket);
-  if (!address.empty()) inherited_[key_of(address)] = std::move(socket);
+  if (address.empty()) return;
+  inherited_[key_of(address)] = Open{std::move(socket), {}, {}, from == From::kSystemd};
 }
 
 void Listeners::inherit() {
-  for (sys::Fd& fd : sys::take_activation_sockets()) claim(fd.release());
+  for (sys::Fd& fd : sys::take_activation_sockets()) {
+    claim(fd.release(), From::kSystemd);
+  }
   if (const char* list = std::getenv("NGINX")) {
     log_.nginx(LogLevel::kNotice, std::string("using inherited sockets from \"") + list + "\"");
     for (const char* at = list; *at != '\0';) {
       char* end = nullptr;
       long fd = std::strtol(at, &end, 10);
       if (end == at || (*end != ';' && *end != ':')) break;
-      if (fd > 2 && fd < 1 << 20) claim(static_cast<int>(fd));
+      if (fd > 2 && fd < 1 << 20) claim(static_cast<int>(fd), From::kServer);
       at = end + 1;
     }
     ::unsetenv("NGINX");
@@ -115,7 +118,7 @@ void Listeners::inherit() {
       if (equals != std::string::npos) {
         int fd = std::atoi(item.c_str() + equals + 1);
         if (fd > 2) {
-          claim(fd);
+          claim(fd, From::kServer);
           log_.fpm(FpmLevel::kNotice, "using inherited socket fd=" + std::to_string(fd) + ", \"" +
                                           item.substr(0, equals) + "\"");
         }
@@ -170,25 +173,62 @@ Listeners::Outcome Listeners::report(const Wanted& want, const sys::ListenError&
 
 Listeners::Outcome Listeners::open_one(const Wanted& want, Kind kind,
                                        std::vector<std::string>* opened) {
-  sys::UnixAccess access;
-  bool guarded = want.pool != nullptr && !sys::unix_path(want.sockaddr).empty();
-  if (guarded) access = access_of(*want.pool);
   std::string key = key_of(want.sockaddr);
   if (auto old = open_.find(key); old != open_.end()) {
-    sys::adjust_listener(old->second, want.options);
+    sys::adjust_listener(old->second.socket, want.options);
     return Outcome::kOpen;
   }
   if (auto found = inherited_.find(key); found != inherited_.end()) {
-    sys::adjust_listener(found->second, want.options);
+    sys::adjust_listener(found->second.socket, want.options);
+    if (found->second.of_systemd && is_guarded(want)) found->second.access = access_of(*want.pool);
     open_[key] = std::move(found->second);
     inherited_.erase(found);
     return Outcome::kOpen;
   }
-  auto socket = sys::listen_on(want.sockaddr, want.options, guarded ? &access : nullptr);
+  Open fresh;
+  if (is_guarded(want)) fresh.access = access_of(*want.pool);
+  auto socket = sys::listen_on(want.sockaddr, want.options, fresh.access ? &*fresh.access : nullptr,
+                               &fresh.file);
   if (!socket) return report(want, socket.error(), kind);
-  open_[key] = std::move(*socket);
+  fresh.socket = std::move(*socket);
+  open_[key] = std::move(fresh);
   opened->push_back(key);
   return Outcome::kOpen;
+}
+
+bool Listeners::is_guarded(const Wanted& want) {
+  return want.pool != nullptr && !sys::unix_path(want.sockaddr).empty();
+}
+
+Status Listeners::give_access(Open* open, const sys::UnixAccess& access) {
+  if (!open->file.valid()) open->file = TRY(sys::bound_file(open->socket));
+  return sys::change_unix_access(open->file, access);
+}
+
+bool Listeners::change_access(const std::vector<Wanted>& all) {
+  std::vector<std::pair<Open*, sys::UnixAccess>> changed;  // what they had
+  for (const Wanted& want : all) {
+    auto at = is_guarded(want) ? open_.find(key_of(want.sockaddr)) : open_.end();
+    if (at == open_.end()) continue;
+    Open& open = at->second;
+    sys::UnixAccess access = access_of(*want.pool);
+    if (open.access == access) continue;
+    auto given = give_access(&open, access);
+    std::string text = "[pool " + want.pool->name + "] the socket '" + pool_text(want.sockaddr) +
+                       "' keeps its owner, group, mode and ACL: ";
+    if (!given && open.access) {
+      log_.fpm(FpmLevel::kError, text + given.error().describe());
+      for (auto& [other, before] : changed) {
+        if (give_access(other, before)) other->access = before;
+      }
+      return false;
+    }
+    // Inherited: it works, only perhaps for others than the file says.
+    if (!given) log_.fpm(FpmLevel::kWarning, text + given.error().describe());
+    if (open.access) changed.emplace_back(&open, *open.access);
+    open.access = std::move(access);
+  }
+  return true;
 }
 
 bool Listeners::open(const Loaded& loaded, Kind kind, bool patient) {
@@ -209,7 +249,7 @@ bool Listeners::open(const Loaded& loaded, Kind kind, bool patient) {
       ::usleep(kBindPauseMs * 1000);
     }
   }
-  if (!failed && !busy) return true;
+  if (!failed && !busy && change_access(all)) return true;
   if (busy && !failed) log_.nginx(LogLevel::kEmerg, "still could not bind()");
   for (const std::string& key : opened) {
     remove_socket_file(key);
@@ -239,7 +279,7 @@ std::vector<sys::FdRef> Listeners::web(const Loaded& loaded) const {
   std::vector<sys::FdRef> out;
   for (const config::Listen& listen : loaded.model->listens) {
     auto at = open_.find(key_of(listen.sockaddr));
-    out.push_back(at == open_.end() ? sys::FdRef() : sys::FdRef(at->second));
+    out.push_back(at == open_.end() ? sys::FdRef() : sys::FdRef(at->second.socket));
   }
   return out;
 }
@@ -248,14 +288,14 @@ std::vector<sys::FdRef> Listeners::pools(const Loaded& loaded) const {
   std::vector<sys::FdRef> out;
   for (const std::string& address : loaded.pool_addresses) {
     auto at = open_.find(key_of(address));
-    out.push_back(at == open_.end() ? sys::FdRef() : sys::FdRef(at->second));
+    out.push_back(at == open_.end() ? sys::FdRef() : sys::FdRef(at->second.socket));
   }
   return out;
 }
 
 int Listeners::number_of(const std::string& sockaddr) const {
   auto at = open_.find(key_of(sockaddr));
-  return at == open_.end() ? -1 : at->second.get();
+  return at == open_.end() ? -1 : at->second.socket.get();
 }
 
 }  // namespace bulkhead::master

@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,9 +26,10 @@ class Listeners {
 
   // Takes over sockets from $NGINX ("5;6;"), $FPM_SOCKETS ("ADDRESS=5,...") and systemd.
   void inherit();
-  // Opens what `loaded` needs and is not open yet.  On failure everything opened by this call is
-  // closed again and what was open stays.  Errors are logged in the words of the half concerned.
-  // Blocks: up to kBindTries * kBindPauseMs when `patient`.
+  // Opens what `loaded` needs and is not open yet, and gives pools' sockets that stay open their
+  // new owner, group, mode and ACL.  On failure everything opened by this call is closed again and
+  // what was open stays as it was.  Errors are logged in the words of the half concerned. Blocks:
+  // up to kBindTries * kBindPauseMs when `patient`.
   [[nodiscard]] bool open(const Loaded& loaded, Kind kind, bool patient);
   // Closes what `loaded` no longer names; unix socket files are removed.
   void close_unused(const Loaded& loaded);
@@ -50,14 +52,24 @@ class Listeners {
     const config::PoolConfig* pool = nullptr;
   };
   static std::vector<Wanted> wanted(const Loaded& loaded);
+  struct Open {
+    sys::Fd socket;
+    sys::Fd file;                           // O_PATH: of a pool's unix socket, where known
+    std::optional<sys::UnixAccess> access;  // what the file has; unset: inherited, unknown
+    bool of_systemd = false;                // its unit says who may connect
+  };
   enum class Outcome : uint8_t { kOpen, kBusy, kFailed };
   Outcome open_one(const Wanted& want, Kind kind, std::vector<std::string>* opened);
   Outcome report(const Wanted& want, const sys::ListenError& error, Kind kind);
-  void claim(int fd);
+  static bool is_guarded(const Wanted& want);
+  bool change_access(const std::vector<Wanted>& all);
+  Status give_access(Open* open, const sys::UnixAccess& access);
+  enum class From : uint8_t { kSystemd, kServer };
+  void claim(int fd, From from);
 
   Log& log_;
-  std::map<std::string, sys::Fd> open_;  // by address as text
-  std::map<std::string, sys::Fd> inherited_;
+  std::map<std::string, Open> open_;  // by address as text
+  std::map<std::string, Open> inherited_;
 };
 
 // Whether a `listen` names a protocol this build serves (TLS and QUIC come later).

@@ -1,10 +1,14 @@
 // Listening sockets: options in the order the kernel wants them, and who may connect to a path.
 //
 // Runs in: master.  Input: configuration (trusted).
+#include <acl/libacl.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
+#include <linux/un.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/acl.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -70,9 +74,53 @@ Result<Fd> open_own_socket(const std::string& path) {
   return socket;
 }
 
+bool add_acl_entry(acl_t* acl, acl_tag_t tag, const id_t id) {
+  acl_entry_t entry;
+  acl_permset_t rights;
+  return ::acl_create_entry(acl, &entry) == 0 && ::acl_set_tag_type(entry, tag) == 0 &&
+         ::acl_set_qualifier(entry, &id) == 0 && ::acl_get_permset(entry, &rights) == 0 &&
+         ::acl_clear_perms(rights) == 0 && ::acl_add_perm(rights, ACL_READ) == 0 &&
+         ::acl_add_perm(rights, ACL_WRITE) == 0;
+}
+
+std::string by_descriptor(FdRef file) { return "/proc/self/fd/" + std::to_string(file.get()); }
+
+bool has_acl(const UnixAccess& access) {
+  return !access.acl_users.empty() || !access.acl_groups.empty();
+}
+
+// Mode and ACL in one: the entries beside those of the mode, which also bound them (the mask).
+Status set_acl(FdRef file, const UnixAccess& access) {
+  acl_t acl = ::acl_from_mode(access.mode);
+  if (acl == nullptr) return fail_errno("acl_from_mode() failed");
+  bool ok = true;
+  for (uid_t uid : access.acl_users) ok = ok && add_acl_entry(&acl, ACL_USER, uid);
+  for (gid_t gid : access.acl_groups) ok = ok && add_acl_entry(&acl, ACL_GROUP, gid);
+  if (has_acl(access)) ok = ok && ::acl_calc_mask(&acl) == 0;
+  ok = ok && ::acl_valid(acl) == 0 &&
+       ::acl_set_file(by_descriptor(file).c_str(), ACL_TYPE_ACCESS, acl) == 0;
+  int error = errno;
+  ::acl_free(acl);
+  if (!ok) return fail_errno("failed to write the ACL of the socket", error);
+  return {};
+}
+
+// A new socket's owner or ACL; its mode came with bind().
+Status set_unix_access(FdRef file, const std::string& path, const UnixAccess& access) {
+  if (has_acl(access)) {
+    if (auto set = set_acl(file, access); !set) {
+      return fail_errno(set.error().text + " '" + path + "'", set.error().errno_value);
+    }
+  } else if (::fchownat(file.get(), "", access.uid.value_or(static_cast<uid_t>(-1)),
+                        access.gid.value_or(static_cast<gid_t>(-1)), AT_EMPTY_PATH) < 0) {
+    return fail_errno("failed to chown() the socket '" + path + "'");
+  }
+  return {};
+}
+
 // A socket file is created without rights for others, then opened up: nobody connects in between.
 std::expected<void, ListenError> bind_unix(FdRef socket, std::string_view address,
-                                           const UnixAccess* access) {
+                                           const UnixAccess* access, Fd* file) {
   std::string path = unix_path(address);
   mode_t old = ::umask(access != nullptr ? (0777 & ~access->mode) : 0111);
   int result = ::bind(socket.get(), pointer(address), length(address));
@@ -84,51 +132,50 @@ std::expected<void, ListenError> bind_unix(FdRef socket, std::string_view addres
   ::umask(old);
   if (result < 0) return failed(Step::kBind, "bind()", error);
   if (path.empty() || access == nullptr) return {};
-  if (auto set = set_unix_access(path, *access); !set) {
-    remove_socket(path);
-    return failed(Step::kAccess, set.error().text, set.error().errno_value);
+  auto own = bound_file(socket);
+  if (!own) own = open_own_socket(path);
+  if (has_acl(*access) || access->uid || access->gid) {
+    if (!own) {
+      remove_socket(path);
+      return failed(Step::kAccess, "failed to chown() the socket '" + path + "'",
+                    own.error().errno_value);
+    }
+    if (auto set = set_unix_access(*own, path, *access); !set) {
+      remove_socket(path);
+      return failed(Step::kAccess, set.error().text, set.error().errno_value);
+    }
   }
-  return {};
-}
-
-bool add_acl_entry(acl_t* acl, acl_tag_t tag, const id_t id) {
-  acl_entry_t entry;
-  acl_permset_t rights;
-  return ::acl_create_entry(acl, &entry) == 0 && ::acl_set_tag_type(entry, tag) == 0 &&
-         ::acl_set_qualifier(entry, &id) == 0 && ::acl_get_permset(entry, &rights) == 0 &&
-         ::acl_clear_perms(rights) == 0 && ::acl_add_perm(rights, ACL_READ) == 0 &&
-         ::acl_add_perm(rights, ACL_WRITE) == 0;
-}
-
-Status set_acl(const std::string& path, FdRef socket, const UnixAccess& access) {
-  std::string by_descriptor = "/proc/self/fd/" + std::to_string(socket.get());
-  acl_t acl = ::acl_get_file(by_descriptor.c_str(), ACL_TYPE_ACCESS);
-  if (acl == nullptr) return fail_errno("failed to read the ACL of the socket '" + path + "'");
-  bool ok = true;
-  for (uid_t uid : access.acl_users) ok = ok && add_acl_entry(&acl, ACL_USER, uid);
-  for (gid_t gid : access.acl_groups) ok = ok && add_acl_entry(&acl, ACL_GROUP, gid);
-  ok = ok && ::acl_calc_mask(&acl) == 0 && ::acl_valid(acl) == 0 &&
-       ::acl_set_file(by_descriptor.c_str(), ACL_TYPE_ACCESS, acl) == 0;
-  int error = errno;
-  ::acl_free(acl);
-  if (!ok) return fail_errno("failed to write the ACL of the socket '" + path + "'", error);
+  if (own && file != nullptr) *file = std::move(*own);
   return {};
 }
 
 }  // namespace
 
-Status set_unix_access(const std::string& path, const UnixAccess& access) {
-  bool by_acl = !access.acl_users.empty() || !access.acl_groups.empty();
-  if (!by_acl && !access.uid && !access.gid) return {};
-  auto socket = open_own_socket(path);
-  if (!socket) {
-    return fail_errno("failed to chown() the socket '" + path + "'", socket.error().errno_value);
+Result<Fd> bound_file(FdRef socket) {
+  Fd file(::ioctl(socket.get(), SIOCUNIXFILE));
+  if (!file.valid()) return fail_errno("ioctl(SIOCUNIXFILE) failed");
+  return file;
+}
+
+Status change_unix_access(FdRef file, const UnixAccess& access) {
+  std::string name = by_descriptor(file);
+  struct stat now {};
+  if (::fstat(file.get(), &now) < 0) return fail_errno("fstat() failed");
+  bool by_acl = has_acl(access);
+  uid_t uid = by_acl ? ::geteuid() : access.uid.value_or(::geteuid());
+  gid_t gid = by_acl ? ::getegid() : access.gid.value_or(::getegid());
+  if (now.st_uid != uid || now.st_gid != gid) {
+    // Whoever loses it or gets it never has more than both the old mode and the new one allow.
+    if (::chmod(name.c_str(), now.st_mode & access.mode) < 0) return fail_errno("chmod() failed");
+    if (::fchownat(file.get(), "", uid, gid, AT_EMPTY_PATH) < 0) {
+      int error = errno;
+      ::chmod(name.c_str(), now.st_mode & 07777);
+      return fail_errno("chown() failed", error);
+    }
   }
-  if (by_acl) return set_acl(path, *socket, access);
-  if (::fchownat(socket->get(), "", access.uid.value_or(static_cast<uid_t>(-1)),
-                 access.gid.value_or(static_cast<gid_t>(-1)), AT_EMPTY_PATH) < 0) {
-    return fail_errno("failed to chown() the socket '" + path + "'");
-  }
+  if (by_acl || ::acl_extended_file(name.c_str()) > 0) TRY_STATUS(set_acl(file, access));
+  // With an ACL the group's part of the mode is the ACL's mask: set already.
+  if (!by_acl && ::chmod(name.c_str(), access.mode) < 0) return fail_errno("chmod() failed");
   return {};
 }
 
@@ -159,12 +206,13 @@ void adjust_listener(FdRef socket, const ListenOptions& o) {
 }
 
 std::expected<Fd, ListenError> listen_on(std::string_view sockaddr_bytes,
-                                         const ListenOptions& options, const UnixAccess* access) {
+                                         const ListenOptions& options, const UnixAccess* access,
+                                         Fd* file) {
   int family = pointer(sockaddr_bytes)->sa_family;
   Fd socket(::socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!socket.valid()) return failed(Step::kSocket, "socket()");
   if (family == AF_UNIX) {
-    if (auto bound = bind_unix(socket, sockaddr_bytes, access); !bound) {
+    if (auto bound = bind_unix(socket, sockaddr_bytes, access, file); !bound) {
       return std::unexpected(bound.error());
     }
   } else {

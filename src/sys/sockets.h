@@ -43,6 +43,7 @@ struct UnixAccess {
   mode_t mode = 0666;
   std::vector<uid_t> acl_users;  // when any is set: an ACL instead of owner and group
   std::vector<gid_t> acl_groups;
+  friend bool operator==(const UnixAccess&, const UnixAccess&) = default;
 };
 
 // Which step failed, so that each dialect can word it.
@@ -53,12 +54,19 @@ struct ListenError {
 };
 // Binds and listens; nonblocking, CLOEXEC.  `sockaddr` are the raw bytes of an address.
 // A unix socket file that nobody listens on is replaced.
+// `file` gets a descriptor (O_PATH) of that file, for change_unix_access; it stays invalid when
+// somebody has replaced the file since.
 std::expected<Fd, ListenError> listen_on(std::string_view sockaddr, const ListenOptions& options,
-                                         const UnixAccess* access = nullptr);
+                                         const UnixAccess* access = nullptr, Fd* file = nullptr);
 // Sets the options that may change while the socket listens (a socket inherited or kept).
 void adjust_listener(FdRef socket, const ListenOptions& options);
-// Gives a unix socket's file its owner, group, mode and ACL.
-Status set_unix_access(const std::string& path, const UnixAccess& access);
+// The file that a listening unix socket is bound to (O_PATH), wherever it was moved.
+// Errors: EPERM without CAP_NET_ADMIN.  Ref: SIOCUNIXFILE, Linux >= 4.12, unix(7).
+[[nodiscard]] Result<Fd> bound_file(FdRef socket);
+// Gives the file of a socket that is in use another owner, group, mode and ACL; what `access`
+// leaves open becomes ours (the owner) and goes (the ACL).  Works on the file itself, not on a path
+// that somebody may have replaced.
+Status change_unix_access(FdRef file, const UnixAccess& access);
 // Removes a unix socket's file; leaves anything else that may be there by now.
 void remove_socket(const std::string& path);
 

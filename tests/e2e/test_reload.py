@@ -208,3 +208,48 @@ def test_quit_finishes_requests_and_ends(work):
         assert response.status == 200 and response.text == 'slow'
         assert server.processes[0].wait(15) == 0
         server.processes = []
+
+
+def access(path):
+    """Owner, group, mode and ACL entries of named users and groups."""
+    info = os.stat(path, follow_symlinks=False)
+    acl = subprocess.run(['getfacl', '-cn', path], capture_output=True, text=True, check=True).stdout
+    return (info.st_uid, info.st_gid, info.st_mode & 0o777), sorted(re.findall(r'^(?:user|group):\d+:rw-', acl, re.M))
+
+
+def test_a_socket_that_stays_open_gets_its_new_owner_and_mode(server):
+    a, b = server.users[0], server.users[1]
+    path = f'{server.dir}/a.sock'
+    inode = os.stat(path).st_ino
+
+    def change(settings, expected, acl=()):
+        server.site('a', a)
+        server.save('pools/a.conf', server.read('pools/a.conf') + settings)
+        server.reload()
+        wait_for(lambda: access(path) == (expected, sorted(acl)), 5, f'{settings!r}: {access(path)}')
+        assert os.stat(path).st_ino == inode, 'the same socket'
+    change(f'listen.owner = {a.name}\nlisten.group = {b.name}\nlisten.mode = 0600\n', (a.uid, b.gid, 0o600))
+    change(f'listen.owner = {b.name}\nlisten.mode = 0666\n', (b.uid, 0, 0o666))
+    change(f'listen.acl_users = {a.name}\nlisten.acl_groups = {b.name}\n', (0, 0, 0o660), [f'user:{a.uid}:rw-', f'group:{b.gid}:rw-'])
+    change('listen.mode = 0640\n', (0, 0, 0o640))
+    change('', (0, 0, 0o660))
+
+
+def test_a_replaced_socket_file_changes_nothing_elsewhere(server):
+    """Whoever may write the socket's folder may put a link in its place: root must not follow it."""
+    a = server.users[0]
+    path, victim = f'{server.dir}/a.sock', server.work.write(f'{server.dir}/victim', 'secret', 0o600)
+    os.rename(path, path + '.moved')
+    os.symlink(victim, path)
+    try:
+        server.site('a', a)
+        server.save('pools/a.conf', server.read('pools/a.conf') + f'listen.owner = {a.name}\nlisten.mode = 0666\n')
+        server.reload()
+        wait_for(lambda: access(path + '.moved') == ((a.uid, 0, 0o666), []), 5, 'the socket itself to be changed')
+        assert access(victim) == ((0, 0, 0o600), []) and os.stat(path, follow_symlinks=False).st_uid == 0
+    finally:
+        os.unlink(path)
+        os.rename(path + '.moved', path)
+        server.site('a', a)
+        server.reload()
+        wait_for(lambda: access(path)[0] == (0, 0, 0o660), 5)
