@@ -186,7 +186,9 @@ bool FpmParser::entry(const std::string& name, const std::string& value) {
       if (row.owner == FpmOwner::kBulkhead && !options_.bulkhead_keys) break;
       std::string text = value;
       std::optional<std::string_view> wrong;
-      if ((row.form == FpmForm::kString || row.form == FpmForm::kWords) && !expand_pool(&text))
+      bool is_text = row.form == FpmForm::kString || row.form == FpmForm::kWords ||
+                     row.form == FpmForm::kChecked;
+      if (is_text && !expand_pool(&text))
         wrong = "Can't use '$pool' when the pool is not defined";
       if (!wrong) wrong = fpm_store(row, text, into);
       if (wrong) {

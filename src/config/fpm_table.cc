@@ -11,6 +11,9 @@
 #include <cstdlib>
 #include <utility>
 
+#include "config/pool_limits.h"
+#include "config/pool_mail.h"
+
 namespace bulkhead::config {
 namespace {
 
@@ -108,17 +111,32 @@ const FpmRow<P> kPoolRows[] = {
      FpmForce::kLater},
     {"sandbox", kSwitch, &P::sandbox, "Whether the pool is shut into its sandbox: on or off.",
      FpmOwner::kBulkhead},
-    {"limit.memory", kString, &P::limit_memory, "Memory of the site, as 512M.", FpmOwner::kBulkhead,
-     FpmForce::kLater},
-    {"limit.cpu", kString, &P::limit_cpu, "Processor share of the site, as 50%.",
-     FpmOwner::kBulkhead, FpmForce::kLater},
-    {"limit.tasks", kString, &P::limit_tasks, "Processes and threads of the site.",
-     FpmOwner::kBulkhead, FpmForce::kLater},
-    {"limit.io", kString, &P::limit_io, "Disk throughput of the site, as 20M.", FpmOwner::kBulkhead,
-     FpmForce::kLater},
+    {"limit.memory", kChecked, &P::limit_memory, "Memory of the site, as 512M.",
+     FpmOwner::kBulkhead},
+    {"limit.cpu", kChecked, &P::limit_cpu, "Processor share of the site, as 150% of one core.",
+     FpmOwner::kBulkhead},
+    {"limit.tasks", kChecked, &P::limit_tasks, "Processes and threads of the site.",
+     FpmOwner::kBulkhead},
+    {"limit.io", kChecked, &P::limit_io,
+     "Bytes and operations per second of the site on each disk, as 20M or 20M 500.",
+     FpmOwner::kBulkhead},
     {"php", kString, &P::php_version, "PHP version of the site, as 8.2.", FpmOwner::kBulkhead},
     {"idle_timeout", kSeconds, &P::idle_timeout_s,
      "Idle time after which the whole pool ends; 0 is never.", FpmOwner::kBulkhead},
+    {"limit.disk", kChecked, &P::limit_disk, "Disk space of the site's private directories, as 2G.",
+     FpmOwner::kBulkhead},
+    {"limit.connections", kChecked, &P::limit_connections,
+     "Clients that may have a request in the site at once.", FpmOwner::kBulkhead},
+    {"limit.queue", kChecked, &P::limit_queue, "Requests that may wait for a worker.",
+     FpmOwner::kBulkhead},
+    {"limit.buffer", kChecked, &P::limit_buffer,
+     "Bodies and replies that the server holds in memory for the site, as 64M.",
+     FpmOwner::kBulkhead},
+    {"mail.relay", kChecked, &P::mail_relay, "Where mail() hands mail in, as localhost:25.",
+     FpmOwner::kBulkhead},
+    {"mail.from", kChecked, &P::mail_from, "Sender of mail that names none.", FpmOwner::kBulkhead},
+    {"mail.site_header", kBoolean, &P::mail_site_header,
+     "Whether mail says in X-Bulkhead-Site which site sent it.", FpmOwner::kBulkhead},
 };
 static_assert(std::size(kPoolRows) <= 64 && std::size(kGlobalRows) <= 64);
 
@@ -207,6 +225,11 @@ std::vector<std::string> split_words(std::string_view text) {
   return out;
 }
 
+std::optional<std::string_view> pool_value_fault(std::string_view name, const std::string& value) {
+  if (name.starts_with("limit.")) return limit_fault(name, value);
+  return name.starts_with("mail.") ? mail_fault(name, value) : std::nullopt;
+}
+
 }  // namespace
 
 std::span<const FpmRow<FpmGlobal>> fpm_global_rows() { return kGlobalRows; }
@@ -243,6 +266,10 @@ std::optional<std::string_view> fpm_store(const FpmRow<T>& row, const std::strin
     case kCoreLimit:
       return read_core_limit(value, &(into->*std::get<int T::*>(row.field)));
     case kString:
+      into->*std::get<std::string T::*>(row.field) = value;
+      return std::nullopt;
+    case kChecked:
+      if (auto wrong = pool_value_fault(row.name, value)) return wrong;
       into->*std::get<std::string T::*>(row.field) = value;
       return std::nullopt;
     case kFacility:

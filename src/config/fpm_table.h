@@ -15,7 +15,7 @@
 namespace bulkhead::config {
 
 // How a value is read.  kSeconds takes s, m, h, d; kSwitch stores "on" or
-// "off" as text.
+// "off" as text; kChecked stores the text that pool_value_fault() found nothing wrong with.
 enum class FpmForm {
   kInteger,
   kSeconds,
@@ -27,6 +27,7 @@ enum class FpmForm {
   kPm,
   kWords,
   kSwitch,
+  kChecked,
 };
 enum class FpmOwner { kPhpFpm, kBulkhead };
 // kLater: read and checked, but without effect in this version; said at start when used.

@@ -30,6 +30,8 @@ void fields(PoolConfig& p, Form& form) {
       p.decorate_workers_output, p.clear_env, p.limit_extensions, p.env, p.php_values);
   all(p.sandbox, p.limit_memory, p.limit_cpu, p.limit_tasks, p.limit_io, p.php_version,
       p.sandbox_read, p.sandbox_write, p.idle_timeout_s, p.file, p.line, p.given);
+  all(p.limit_disk, p.limit_connections, p.limit_queue, p.limit_buffer, p.mail_relay, p.mail_from,
+      p.mail_site_header);
 }
 
 std::string serialise(const PoolConfig& pool) {

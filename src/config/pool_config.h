@@ -68,6 +68,9 @@ struct PoolConfig {
   std::vector<std::pair<std::string, std::string>> env_written;
   // Bulkhead's own keys (refused in `bulkhead php-fpm`)
   std::string sandbox = "on", limit_memory, limit_cpu, limit_tasks, limit_io, php_version;
+  std::string limit_disk, limit_connections, limit_queue, limit_buffer;  // see pool_limits.h
+  std::string mail_relay, mail_from;
+  bool mail_site_header = false;
   std::vector<std::string> sandbox_read, sandbox_write;
   int idle_timeout_s =
       0;  // 0: the pool process stays while awake by its pm; else it exits when idle this long

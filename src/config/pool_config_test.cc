@@ -363,14 +363,14 @@ TEST_F(PoolConfigTest, DumpsDefaultsAsPhpFpm) {
 TEST_F(PoolConfigTest, SaysWhatHasNoEffectYet) {
   options_.bulkhead_keys = true;
   auto loaded = load(global_ + "process.max = 5\n" + base_.substr(global_.size()) +
-                     "apparmor_hat = x\nlimit.cpu = 5%\nclear_env = no\n");
+                     "apparmor_hat = x\nrequest_slowlog_timeout = 0\nclear_env = no\n");
   ASSERT_TRUE(loaded);
   std::string text;
   for (const FpmMessage& m : fpm_not_in_force(*loaded)) text += m.text + "|";
   EXPECT_EQ(text,
             "'process.max' is not in force in this version|"
-            "[pool a] 'apparmor_hat' is not in force in this version|"
-            "[pool a] 'limit.cpu' is not in force in this version|");
+            "[pool a] 'request_slowlog_timeout' is not in force in this version|"
+            "[pool a] 'apparmor_hat' is not in force in this version|");
 }
 
 TEST_F(PoolConfigTest, SurvivesItsByteForm) {
