@@ -15,6 +15,7 @@ namespace {
 constexpr uint32_t kReadableBits = EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR;
 constexpr uint32_t kClosedBits = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
 constexpr size_t kLingerScratch = 4096;
+constexpr int kLastReads = 16;
 
 // Address, port and binary form of a peer or of our own side.
 void describe_address(const sys::SocketAddress& from, std::string* text, uint16_t* port,
@@ -197,6 +198,21 @@ void Connection::close_idle() {
   if (state_ != State::kIdle) return;
   close_now();
   if (!driving_) loop_.retire(*this);
+}
+
+void Connection::finish_idle() {
+  if (state_ != State::kIdle) return;
+  // A new client's first request is on its way; and what has arrived is answered.
+  if (facts_.requests == 0 || !socket_.input.empty() || sys::unread_bytes(socket_.fd) > 0) return;
+  // A request that crosses our end on the way must not turn it into a reset: the client shall see
+  // a connection closed between requests, and may repeat it.
+  sys::shut_down_writing(socket_.fd);
+  char scratch[kLingerScratch];
+  for (int reads = 0; reads < kLastReads; ++reads) {
+    sys::Moved moved = sys::receive(socket_.fd, scratch, sizeof scratch);
+    if (!moved.ok() || moved.bytes == 0) break;
+  }
+  close_idle();
 }
 
 void Connection::on_deadline() {

@@ -38,6 +38,8 @@ class Connection : public loop::IoHandler {
             uint64_t serial);
   // An idle connection: ends it (reload without its listener, shutdown, too many connections).
   void close_idle();
+  // The same at the server's end: requests that have come, or are about to, are still answered.
+  void finish_idle();
   [[nodiscard]] bool is_idle() const { return state_ == State::kIdle; }
   [[nodiscard]] const std::shared_ptr<Listener>& listener() const { return listener_; }
 

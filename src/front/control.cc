@@ -299,6 +299,10 @@ void Control::quit() {
     events_->stop();
     return;
   }
+  if (active_ != nullptr) {
+    sys::set_process_title(std::string(title_of(active_->plan->snapshot().role)) +
+                           " is shutting down");
+  }
   for (auto& entry : loops_) {
     ServerLoop* loop = entry->loop.get();
     loop->events().post([loop] { loop->quit(); });

@@ -39,7 +39,10 @@ Status FastcgiConnection::start() {
 }
 
 void FastcgiConnection::close_if_idle() {
-  if (!in_request_ && unsent() == 0) close();
+  if (in_request_ || unsent() != 0) return;
+  // Its first request, or the next one, is on its way.
+  if (pool_->current && (!heard_ || sys::unread_bytes(fd_) > 0)) return;
+  close();
 }
 
 void FastcgiConnection::close() {

@@ -159,7 +159,7 @@ void ServerLoop::quit() {
   fastcgi_->close_idle();
   for (Connection* c = idle_first_; c != nullptr;) {
     Connection* next = c->idle_after;
-    c->close_idle();
+    c->finish_idle();
     c = next;
   }
   if (current_ != nullptr) current_->logs.flush_all();

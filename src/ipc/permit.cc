@@ -24,7 +24,7 @@ constexpr uint32_t kForkFdsMin = 3, kForkFdsMax = 4 + 3 * 20;
 constexpr Rule kRules[] = {
     // operation and name                    who may say it    while it is           bytes min, max            fds  per second
     {Op::kReady, "ready",                    kAnyChild,        kAnyPhase,           0, 0,                     0, 0,   1},
-    {Op::kWakeSite, "wake-site",             kFront,           kServing,             4, 4,                     0, 0,   20000},
+    {Op::kWakeSite, "wake-site",             kFront,           kUp,                  4, 4,                     0, 0,   20000},
     {Op::kConfigured, "configured",          kFront,           kAnyPhase,            8, 8,                     0, 0,   50},
     {Op::kDrained, "drained",                kFront,           kUp,                  8, 8,                     0, 0,   50},
     {Op::kSiteRefused, "site-refused",       kFront,           kUp,                  4, 4,                     0, 0,   200},

@@ -212,9 +212,8 @@ bool Master::start_children() {
   (void)loop_->add(signals_->fd(), EPOLLIN, &signal_handler_);
   sites_ = std::make_unique<Sites>(Sites::Wiring{
       *loop_, reaper_, log_, options_.kind,
-      [this](ipc::Op op, std::string_view payload, std::span<const sys::FdRef> fds) {
-        return front_ != nullptr && front_->running() && front_->send(op, payload, fds);
-      },
+      [this](uint32_t front, ipc::Op op, std::string_view payload,
+             std::span<const sys::FdRef> fds) { return to_front(front, op, payload, fds); },
       [this](const std::string& version, ipc::Op op, std::string_view payload,
              std::span<const sys::FdRef> fds) { return to_zygote(version, op, payload, fds); },
       [this] {

@@ -4,6 +4,7 @@
 // by ipc/permit).  Threads: one.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -13,6 +14,7 @@
 #include "master/child_process.h"
 #include "master/children.h"
 #include "master/control_socket.h"
+#include "master/front_settings.h"
 #include "master/listeners.h"
 #include "master/load.h"
 #include "master/log.h"
@@ -49,6 +51,12 @@ class Master {
     bool ready = false;
     std::unique_ptr<loop::Timer> restart;
   };
+  // A front that another has replaced: it finishes what it has begun.
+  struct OldFront {
+    std::unique_ptr<ChildProcess> process;
+    std::unique_ptr<loop::Timer> patience;  // worker_shutdown_timeout, then the end
+    bool told = false, hung_up = false;     // to finish; to end
+  };
 
   // master.cc: from nothing to serving
   bool prepare();  // configuration, sockets, logs; false: exit_code_ is set
@@ -70,17 +78,29 @@ class Master {
 
   // master_children.cc: front and zygotes
   Status start_front();
+  Status launch_front(FrontSettings settings);
   Status start_zygote(const std::string& version);
   bool to_zygote(const std::string& version, ipc::Op op, std::string_view payload,
                  std::span<const sys::FdRef> fds);
   void configure_front();
   bool send_chunks(ipc::Op op, const std::vector<sys::FdRef>& fds);
-  void on_front_message(ipc::Op op, std::string_view payload);
+  void on_front_message(uint32_t number, ipc::Op op, std::string_view payload);
   void on_zygote_message(const std::string& version, ipc::Op op, std::string_view payload,
                          std::vector<sys::Fd>& fds);
-  void on_front_ended(pid_t pid, const sys::Ended& ended, Millis lived);
+  void on_front_ended(uint32_t number, pid_t pid, const sys::Ended& ended, Millis lived);
   void on_zygote_ended(const std::string& version, pid_t pid, const sys::Ended& ended,
                        Millis lived);
+
+  // master_fronts.cc: one front follows another
+  bool to_front(uint32_t number, ipc::Op op, std::string_view payload,
+                std::span<const sys::FdRef> fds);
+  [[nodiscard]] bool front_running() const { return front_ != nullptr && front_->running(); }
+  bool renew_front();
+  void retire_front();
+  void quit_old_fronts();
+  void hurry_old_front(uint32_t number);
+  void quit_front(ChildProcess& front);
+  void end_old_fronts(int signal);
 
   // master_signals.cc: reload, reopen, stop
   void on_signals();
@@ -110,6 +130,9 @@ class Master {
   Reaper reaper_;
   Listeners listeners_{log_};
   std::unique_ptr<ChildProcess> front_;
+  uint32_t front_number_ = 0, next_front_ = 1;
+  FrontSettings front_settings_;             // of front_
+  std::map<uint32_t, OldFront> old_fronts_;  // by number
   Backoff front_backoff_;
   std::unique_ptr<loop::Timer> front_restart_;
   std::map<std::string, Zygote> zygotes_;  // by version as configured; "" is the default

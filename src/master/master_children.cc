@@ -13,80 +13,52 @@
 #include "sys/sealed.h"
 
 namespace bulkhead::master {
-namespace {
-
-constexpr const char* kFrontUser = "bulkhead";
-
-constexpr uid_t kSpareUidFirst = 60999, kSpareUidLast = 60600;  // one without an account
-
-// By name and by number only: looking ten thousand users up would take its time.
-bool runs_a_pool(const std::string& user, uid_t uid, const config::Snapshot& snapshot) {
-  std::string number = std::to_string(uid);
-  return std::any_of(snapshot.sites.begin(), snapshot.sites.end(), [&](const config::Site& site) {
-    return site.has_pool && (site.user == user || site.user == number);
-  });
-}
-
-// Front has no rights of its own: a system user nobody else is, else whom nginx would run as. Never
-// somebody a pool runs as: such a site could kill front, and with it every other site's requests.
-Result<sys::Identity> front_identity(const config::Model& model, const config::Snapshot& snapshot) {
-  std::vector<std::pair<std::string, std::string>> names = {{kFrontUser, ""}};
-  if (model.user_is_set) names.emplace_back(model.user, model.group);
-  names.emplace_back("nobody", "");
-  if (!model.user_is_set) names.emplace_back(model.user, model.group);
-  for (const auto& [user, group] : names) {
-    auto uid = sys::find_uid(user);
-    if (!uid || runs_a_pool(user, *uid, snapshot)) continue;
-    return sys::find_identity(user, group);
-  }
-  for (uid_t uid = kSpareUidFirst; uid >= kSpareUidLast; --uid) {
-    sys::Identity spare;
-    spare.name = std::to_string(uid);
-    if (sys::user_name(uid) != spare.name || runs_a_pool(spare.name, uid, snapshot)) continue;
-    spare.uid = spare.gid = uid;
-    return spare;
-  }
-  return fail("every user that front could run as also runs a pool");
-}
-
-}  // namespace
 
 Status Master::start_front() {
+  return launch_front(TRY(front_settings(*now_.model, now_.snapshot, nullptr)));
+}
+
+Status Master::launch_front(FrontSettings settings) {
   ChildProcess::Start start;
   start.program = TRY(find_program("bulkhead-front"));
   start.argv = {"bulkhead-front"};
   start.role = ipc::Role::kFront;
   sandbox::Policy policy;
-  if (sys::is_root()) policy.identity = TRY(front_identity(*now_.model, now_.snapshot));
-  const config::Model& model = *now_.model;
-  policy.core_bytes = model.worker_rlimit_core.value_or(0);
-  if (model.worker_rlimit_nofile) {
+  policy.identity = settings.identity;
+  policy.core_bytes = settings.core_bytes;
+  if (settings.nofile) {
     // As nginx: a limit that cannot be had is a warning.
-    uint64_t hard = sys::nofile_limit().hard;
-    if (sys::is_root() || *model.worker_rlimit_nofile <= hard) {
-      policy.nofile = model.worker_rlimit_nofile;
+    if (sys::is_root() || *settings.nofile <= sys::nofile_limit().hard) {
+      policy.nofile = settings.nofile;
     } else {
-      log_.nginx(LogLevel::kAlert, "setrlimit(RLIMIT_NOFILE, " +
-                                       std::to_string(*model.worker_rlimit_nofile) + ") failed");
+      log_.nginx(LogLevel::kAlert,
+                 "setrlimit(RLIMIT_NOFILE, " + std::to_string(*settings.nofile) + ") failed");
     }
   }
-  if (model.worker_priority != 0) policy.nice = model.worker_priority;
+  if (settings.priority != 0) policy.nice = settings.priority;
   start.policy = std::move(policy);
   start.standard_error = child_stderr_;
-  front_ready_ = false;
-  front_ = std::make_unique<ChildProcess>(
+  uint32_t number = next_front_++;
+  auto front = std::make_unique<ChildProcess>(
       *loop_, reaper_,
-      ChildProcess::Hooks{[this](ipc::Op op, std::string_view payload, std::vector<sys::Fd>&) {
-                            on_front_message(op, payload);
-                          },
-                          [this](pid_t pid, const std::string& what) {
-                            log_.nginx(LogLevel::kAlert, "killed worker process " +
-                                                             std::to_string(pid) + ": it " + what);
-                          },
-                          [this](pid_t pid, const sys::Ended& ended, Millis lived) {
-                            on_front_ended(pid, ended, lived);
-                          }});
-  TRY_STATUS(front_->start(start));
+      ChildProcess::Hooks{
+          [this, number](ipc::Op op, std::string_view payload, std::vector<sys::Fd>&) {
+            on_front_message(number, op, payload);
+          },
+          [this](pid_t pid, const std::string& what) {
+            log_.nginx(LogLevel::kAlert,
+                       "killed worker process " + std::to_string(pid) + ": it " + what);
+          },
+          [this, number](pid_t pid, const sys::Ended& ended, Millis lived) {
+            on_front_ended(number, pid, ended, lived);
+          }});
+  TRY_STATUS(front->start(start));
+  retire_front();
+  front_ = std::move(front);
+  front_number_ = number;
+  front_ready_ = false;
+  front_settings_ = std::move(settings);
+  sites_->use_front(number, front_settings_.loops);
   if (speaks_nginx()) {
     if (state_ == State::kStarting) log_.nginx(LogLevel::kNotice, "start worker processes");
     log_.nginx(LogLevel::kNotice, "start worker process " + std::to_string(front_->pid()));
@@ -133,17 +105,20 @@ void Master::configure_front() {
   if (!sent) log_.nginx(LogLevel::kAlert, "front does not take its configuration");
 }
 
-void Master::on_front_message(ipc::Op op, std::string_view payload) {
+void Master::on_front_message(uint32_t number, ipc::Op op, std::string_view payload) {
+  bool current = number == front_number_ && front_ != nullptr;
   switch (op) {
     case ipc::Op::kReady:
-      front_->set_phase(ipc::Phase::kServing);
+      if (current) front_->set_phase(ipc::Phase::kServing);
       break;
     case ipc::Op::kConfigured:
+      if (!current) break;
       configured_ = *ipc::read_body<uint64_t>(payload);
       if (configured_ != generation_) break;
       front_->set_phase(ipc::Phase::kServing);
       // Until now front may have needed the sockets of the configuration before.
       listeners_.close_unused(now_);
+      quit_old_fronts();
       if (!front_ready_) {
         front_ready_ = true;
         if (state_ == State::kServing) sites_->start_eager();
@@ -151,20 +126,21 @@ void Master::on_front_message(ipc::Op op, std::string_view payload) {
       }
       break;
     case ipc::Op::kWakeSite:
-      sites_->wake(*ipc::read_body<uint32_t>(payload));
+      sites_->wake(number, *ipc::read_body<uint32_t>(payload));
       break;
     case ipc::Op::kSiteRefused:
-      sites_->refused(*ipc::read_body<uint32_t>(payload));
+      sites_->refused(number, *ipc::read_body<uint32_t>(payload));
       break;
     default:
       break;  // kDrained: nothing to do, old sockets are closed already
   }
 }
 
-void Master::on_front_ended(pid_t pid, const sys::Ended& ended, Millis lived) {
+void Master::on_front_ended(uint32_t number, pid_t pid, const sys::Ended& ended, Millis lived) {
   bool clean = ended.how == sys::Ended::How::kExited && ended.value == 0;
   std::string text = "worker process " + std::to_string(pid) + " " + describe(ended, false);
-  bool expected = state_ == State::kStopping;
+  auto old = old_fronts_.find(number);
+  bool expected = state_ == State::kStopping || (clean && old != old_fronts_.end());
   if (speaks_nginx()) {
     bool crashed = ended.how == sys::Ended::How::kSignalled;
     if (clean) {
@@ -176,9 +152,14 @@ void Master::on_front_ended(pid_t pid, const sys::Ended& ended, Millis lived) {
   } else if (!expected) {
     log_.fpm(FpmLevel::kWarning, "front " + text);
   }
-  bool was_ready = front_ready_;
-  front_ready_ = false;
-  sites_->front_lost();
+  sites_->front_ended(number);
+  if (old != old_fronts_.end()) {
+    // It is running one of its own callbacks.
+    loop_->defer([dead = std::make_shared<OldFront>(std::move(old->second))] {});
+    old_fronts_.erase(old);
+    return maybe_stopped();
+  }
+  bool was_ready = std::exchange(front_ready_, false);
   if (expected) return maybe_stopped();
   if (state_ == State::kStarting && !was_ready) {
     start_fail("bulkhead-front could not start: it " + describe(ended, true),

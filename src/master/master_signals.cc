@@ -80,7 +80,6 @@ void Master::reload() {
   }
   report_warnings(*loaded);
   ids_.apply(&loaded->snapshot);
-  loaded->snapshot.loops = now_.snapshot.loops;  // threads are made when front starts
   auto files = open_log_files(*loaded->model);
   if (!files) {
     log_.nginx(LogLevel::kEmerg, files.error().describe());
@@ -93,6 +92,7 @@ void Master::reload() {
     log_.nginx(LogLevel::kNotice, "using the \"epoll\" event method");
     log_.nginx(LogLevel::kNotice, "start worker processes");
   }
+  bool renewed = renew_front();
   if (options_.kind == Kind::kFpm) {
     // Who reloads php-fpm expects php.ini to be read again and every script to be fresh.
     replace_when_ready_ = true;
@@ -109,7 +109,7 @@ void Master::reload() {
   } else {
     sites_->configure(now_);
   }
-  if (front_ != nullptr && front_->running()) configure_front();
+  if (!renewed) configure_front();
   if (options_.kind == Kind::kFpm) {
     log_.fpm(FpmLevel::kNotice, "fpm is running, pid " + std::to_string(::getpid()));
     log_.fpm(FpmLevel::kNotice, "ready to handle connections");
@@ -134,7 +134,7 @@ void Master::reopen() {
   }
   use_logs(now_, std::move(*files));
   std::vector<sys::FdRef> fds(log_files_.begin(), log_files_.end());
-  if (front_ != nullptr && front_->running()) send_chunks(ipc::Op::kLogFiles, fds);
+  if (front_running()) send_chunks(ipc::Op::kLogFiles, fds);
   sites_->reopen_logs();
   if (speaks_fpm()) log_.fpm(FpmLevel::kNotice, "error log file re-opened");
 }
@@ -147,29 +147,25 @@ void Master::begin_stop(Stop how) {
   done_ = false;
   if (!again) sys::notify_service_manager("STOPPING=1");
   listeners_.close_all(true);
-  bool front_running = front_ != nullptr && front_->running();
   Millis patience(0);
   if (how == Stop::kGraceful) {
     patience = now_.model->worker_shutdown_timeout;
     if (options_.kind == Kind::kFpm) {
       patience = Millis(now_.fpm->global.process_control_timeout_s * 1000);
     }
-    if (front_running) {
-      front_->set_phase(ipc::Phase::kStopping);
-      front_->send(ipc::Op::kQuit);
-      if (speaks_nginx()) {
-        log_.nginx_as(front_->pid(), LogLevel::kNotice, "gracefully shutting down");
-      }
-    }
+    if (front_running()) quit_front(*front_);
+    quit_old_fronts();
   } else {
     patience = kStopPatience;
-    if (front_running) front_->hang_up();
+    if (front_running()) front_->hang_up();
+    end_old_fronts(0);
     sites_->stop_all(false, kStopPatience);
   }
   deadline_ = std::make_unique<loop::Timer>([this] {
     // Out of patience: graceful becomes fast, fast becomes certain.
     if (stop_how_ == Stop::kGraceful) return begin_stop(Stop::kFast);
     if (front_ != nullptr) front_->signal(SIGKILL);
+    end_old_fronts(SIGKILL);
     for (auto& [version, zygote] : zygotes_) zygote.process->signal(SIGKILL);
     sites_->kill_all();
   });
@@ -179,7 +175,7 @@ void Master::begin_stop(Stop how) {
 
 void Master::maybe_stopped() {
   if (state_ != State::kStopping || done_) return;
-  if (front_ != nullptr && front_->running()) return;
+  if (front_running() || !old_fronts_.empty()) return;
   if (!sites_->all_ended()) {
     // Nobody asks them any more: they finish what runs.
     if (stop_how_ == Stop::kGraceful) sites_->stop_all(true, Millis(0));

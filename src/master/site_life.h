@@ -76,7 +76,8 @@ class SiteLife {
   [[nodiscard]] const sys::Ended& how() const { return how_; }
   [[nodiscard]] Millis lived() const;
 
-  bool announced = false;  // front knows it
+  uint32_t front = 0;      // the front it lives for
+  bool announced = false;  // that front knows it
   SiteEnds ends;           // front's part, until announced
 
  private:

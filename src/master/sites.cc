@@ -50,6 +50,13 @@ SiteSpec Sites::spec_of(const config::Site& site, const Loaded& loaded) const {
   return spec;
 }
 
+SiteLife* Sites::life_for(uint32_t front, uint32_t site) {
+  for (const auto& life : lives_) {
+    if (life->front == front && life->site() == site && !life->stopping()) return life.get();
+  }
+  return nullptr;
+}
+
 void Sites::problem(const Site& site, const std::string& text) {
   if (site.spec.has_pool) {
     w_.log.fpm(FpmLevel::kError, "[pool " + site.spec.name + "] " + text);
@@ -68,8 +75,6 @@ void Sites::configure(const Loaded& loaded) {
   for (const auto& [id, site] : sites_) before.push_back({id, pool_of(site.spec)});
   for (const auto& [id, spec] : wanted) after.push_back({id, pool_of(spec)});
   graceful_patience_ = Millis(loaded.fpm ? loaded.fpm->global.process_control_timeout_s * 1000 : 0);
-  bool new_loops = loops_ != loaded.snapshot.loops;
-  loops_ = loaded.snapshot.loops;
   for (const SiteStep& step : plan_sites(before, after)) {
     if (step.action == SiteAction::kRemove) {
       remove(step.id);
@@ -79,7 +84,7 @@ void Sites::configure(const Loaded& loaded) {
     site.spec = std::move(wanted[step.id]);
     site.failed = false;
     site.retry_at = {};
-    if (step.action == SiteAction::kReplace || new_loops) {
+    if (step.action == SiteAction::kReplace) {
       replace(site);
     } else if (step.action == SiteAction::kResize) {
       resize(site);
@@ -92,7 +97,7 @@ void Sites::remove(uint32_t id) {
   if (site == nullptr) return;
   if (site->replacement != nullptr) retire(site->replacement, false);
   if (site->current != nullptr) retire(site->current, true);
-  if (site->wanted) refuse(id);
+  if (site->wanted) refuse(front_, id);
   sites_.erase(id);
 }
 
@@ -114,7 +119,7 @@ void Sites::replace(Site& site) {
     if (is_eager(site)) start(site);
     return;
   }
-  site.replacement = launch(site, Announce::kWhenReady);
+  site.replacement = launch(site, Announce::kWhenReady, front_);
 }
 
 void Sites::replace_all() {
@@ -127,35 +132,42 @@ void Sites::start_eager() {
   }
 }
 
-void Sites::refuse(uint32_t id) {
+void Sites::refuse(uint32_t front, uint32_t id) {
   ipc::SiteDownBody down{id, 0, 1};
-  w_.to_front(ipc::Op::kSiteDown, ipc::body_bytes(down), {});
+  w_.to_front(front, ipc::Op::kSiteDown, ipc::body_bytes(down), {});
 }
 
-void Sites::wake(uint32_t id) {
+void Sites::wake(uint32_t front, uint32_t id) {
   Site* site = find(id);
-  if (site == nullptr || stopping_) return refuse(id);
+  if (site == nullptr || stopping_) return refuse(front, id);
+  if (front != front_) return wake_for_old(front, *site);
   if (site->current != nullptr) {
     if (!site->current->announced) announce(*site, site->current);
     return;
   }
   auto wait = std::chrono::ceil<Millis>(site->retry_at - w_.loop.now());
-  if (wait > kWakePatience) return refuse(id);
+  if (wait > kWakePatience) return refuse(front, id);
   if (wait > Millis(0)) {
     site->wanted = true;
     restart_in(*site, wait);
     return;
   }
-  if (!start(*site)) refuse(id);
+  if (!start(*site)) refuse(front, id);
+}
+
+// A front that only finishes what it has begun may need a site that it has not asked for before.
+void Sites::wake_for_old(uint32_t front, Site& site) {
+  if (life_for(front, site.spec.id) != nullptr) return;
+  if (launch(site, Announce::kNow, front) == nullptr) refuse(front, site.spec.id);
 }
 
 bool Sites::start(Site& site) {
-  site.current = launch(site, Announce::kNow);
+  site.current = launch(site, Announce::kNow, front_);
   if (site.current == nullptr) restart_later(site, Millis(0));
   return site.current != nullptr;
 }
 
-SiteLife* Sites::launch(Site& site, Announce when) {
+SiteLife* Sites::launch(Site& site, Announce when, uint32_t front) {
   SiteLife::Hooks hooks{
       [this](SiteLife* life) { on_ready(life); }, [this](SiteLife* life) { on_idle(life); },
       [this](SiteLife* life, uint8_t level, std::string_view text) { on_log(life, level, text); },
@@ -167,6 +179,7 @@ SiteLife* Sites::launch(Site& site, Announce when) {
   auto owned = std::make_unique<SiteLife>(w_.loop, w_.reaper, site.spec.id, next_epoch_++,
                                           site.spec.name, std::move(hooks));
   SiteLife* life = owned.get();
+  life->front = front;
   if (auto begun = begin(site, life); !begun) {
     problem(site, "cannot start: " + begun.error().describe());
     site.failed = true;
@@ -180,7 +193,7 @@ SiteLife* Sites::launch(Site& site, Announce when) {
 }
 
 Status Sites::begin(Site& site, SiteLife* life) {
-  life->ends = TRY(SiteEnds::create(site.spec.has_pool, loops_));
+  life->ends = TRY(SiteEnds::create(site.spec.has_pool, std::max(loops_of_[life->front], 1u)));
   if (!site.spec.has_pool) return life->start_files(site.spec, &life->ends);
   SiteLife::ForkRequest request = TRY(life->prepare_fork(site.spec, life->ends));
   if (!w_.to_zygote(site.spec.pool.php_version, ipc::Op::kFork, ipc::body_bytes(request.body),
@@ -192,9 +205,10 @@ Status Sites::begin(Site& site, SiteLife* life) {
 }
 
 void Sites::announce(const Site& site, SiteLife* life) {
-  ipc::SiteUpBody body{life->site(), life->epoch(), loops_, 0};
-  std::vector<sys::FdRef> fds;
   SiteEnds& ends = life->ends;
+  ipc::SiteUpBody body{life->site(), life->epoch(),
+                       static_cast<uint32_t>(ends.front_channels.size()), 0};
+  std::vector<sys::FdRef> fds;
   if (site.spec.has_pool) {
     body.workers_max = static_cast<uint32_t>(std::max(site.spec.pool.max_children, 1));
     fds.push_back(ends.bell);
@@ -206,7 +220,7 @@ void Sites::announce(const Site& site, SiteLife* life) {
     }
     fds.push_back(ends.front_channels[i]);
   }
-  life->announced = w_.to_front(ipc::Op::kSiteUp, ipc::body_bytes(body), fds);
+  life->announced = w_.to_front(life->front, ipc::Op::kSiteUp, ipc::body_bytes(body), fds);
   // Ours would keep the channels open after front or the site has died.
   if (life->announced) life->ends = {};
 }
@@ -214,7 +228,7 @@ void Sites::announce(const Site& site, SiteLife* life) {
 void Sites::say_down(const SiteLife& life, uint32_t reason) {
   if (!life.announced) return;
   ipc::SiteDownBody down{life.site(), life.epoch(), reason};
-  w_.to_front(ipc::Op::kSiteDown, ipc::body_bytes(down), {});
+  w_.to_front(life.front, ipc::Op::kSiteDown, ipc::body_bytes(down), {});
 }
 
 void Sites::retire(SiteLife* life, bool graceful) {

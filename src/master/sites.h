@@ -30,13 +30,14 @@ constexpr Millis kWakePatience{500};
 
 class Sites {
  public:
-  using Send = std::function<bool(ipc::Op, std::string_view, std::span<const sys::FdRef>)>;
+  using Send =
+      std::function<bool(uint32_t front, ipc::Op, std::string_view, std::span<const sys::FdRef>)>;
   struct Wiring {
     loop::EventLoop& loop;
     Reaper& reaper;
     Log& log;
     Kind kind;
-    Send to_front;
+    Send to_front;  // by its number
     // To the zygote of a PHP version; starts it when it is not there.
     std::function<bool(const std::string& php_version, ipc::Op, std::string_view,
                        std::span<const sys::FdRef>)>
@@ -48,8 +49,11 @@ class Sites {
 
   // Puts a configuration in force.  Pools that replace others become current once they are ready.
   void configure(const Loaded& loaded);
-  // Front wants the site.
-  void wake(uint32_t id);
+  // From now on sites live for this front.  What they have for fronts before it goes on until those
+  // end: each front has its own ends of every ring.
+  void use_front(uint32_t front, uint32_t loops);
+  // A front wants the site.
+  void wake(uint32_t front, uint32_t id);
   // Starts the pools that run without being asked (pm = static, dynamic).
   void start_eager();
   // Replaces every pool gracefully (php-fpm's reload).
@@ -58,10 +62,10 @@ class Sites {
   void on_fork_failed(uint32_t site, int error);
   // Forks the zygote had not answered are lost.
   void zygote_lost();
-  // Front is gone and took its ends of every ring with it: all lives are replaced.
-  void front_lost();
-  // Front refuses to talk to it: it broke protocol.
-  void refused(uint32_t id);
+  // A front is gone and took its ends of every ring with it: nobody asks these lives any more.
+  void front_ended(uint32_t front);
+  // A front refuses to talk to the site: it broke protocol.
+  void refused(uint32_t front, uint32_t id);
   // New access log descriptors.
   void reopen_logs();
   void stop_all(bool graceful, Millis patience);
@@ -97,7 +101,7 @@ class Sites {
   [[nodiscard]] static bool is_eager(const Site& site);
   SiteSpec spec_of(const config::Site& site, const Loaded& loaded) const;
   bool start(Site& site);
-  SiteLife* launch(Site& site, Announce announce);
+  SiteLife* launch(Site& site, Announce announce, uint32_t front);
   Status begin(Site& site, SiteLife* life);
   void announce(const Site& site, SiteLife* life);
   void say_down(const SiteLife& life, uint32_t reason);
@@ -108,7 +112,8 @@ class Sites {
   Millis restart_later(Site& site, Millis lived);
   void restart_in(Site& site, Millis delay);
   void restart(uint32_t id);
-  void refuse(uint32_t id);
+  void refuse(uint32_t front, uint32_t id);
+  void wake_for_old(uint32_t front, Site& site);
   void on_ready(SiteLife* life);
   void on_idle(SiteLife* life);
   void on_log(SiteLife* life, uint8_t level, std::string_view text);
@@ -116,12 +121,15 @@ class Sites {
   void log_end(const SiteLife& life);
   Site* find(uint32_t id);
   SiteLife* find_life(uint32_t site, uint32_t epoch);
+  SiteLife* life_for(uint32_t front, uint32_t site);
   void problem(const Site& site, const std::string& text);
 
   Wiring w_;
   std::map<uint32_t, Site> sites_;
   std::vector<std::unique_ptr<SiteLife>> lives_;
-  uint32_t loops_ = 1, next_epoch_ = 1;
+  uint32_t next_epoch_ = 1;
+  uint32_t front_ = 0;                     // whose current lives are
+  std::map<uint32_t, uint32_t> loops_of_;  // by front
   Millis graceful_patience_{0};
   bool stopping_ = false;
 };

@@ -42,19 +42,35 @@ void Sites::zygote_lost() {
   for (SiteLife* life : lost) life->fork_failed();
 }
 
-void Sites::front_lost() {
-  for (const auto& life : lives_) life->announced = false;
+void Sites::use_front(uint32_t front, uint32_t loops) {
+  front_ = front;
+  loops_of_[front] = loops;
   for (auto& [id, site] : sites_) {
+    // Nobody has heard of them yet.
     if (site.replacement != nullptr) retire(std::exchange(site.replacement, nullptr), false);
-    if (site.current != nullptr) retire(std::exchange(site.current, nullptr), true);
+    SiteLife* current = std::exchange(site.current, nullptr);
+    if (current != nullptr && !current->announced) retire(current, false);
   }
 }
 
-void Sites::refused(uint32_t id) {
-  Site* site = find(id);
-  if (site == nullptr || site->current == nullptr) return;
-  w_.log.nginx(LogLevel::kAlert, "site " + site->spec.name + " broke protocol and is stopped");
-  site->current->kill();
+void Sites::front_ended(uint32_t front) {
+  for (auto& [id, site] : sites_) {
+    if (front == front_) site.current = site.replacement = nullptr;
+  }
+  for (size_t i = 0; i < lives_.size(); ++i) {
+    SiteLife* life = lives_[i].get();
+    if (life->front != front) continue;
+    life->announced = false;
+    if (!life->stopping()) life->stop(true, graceful_patience_);
+  }
+  loops_of_.erase(front);
+}
+
+void Sites::refused(uint32_t front, uint32_t id) {
+  SiteLife* life = life_for(front, id);
+  if (life == nullptr) return;
+  w_.log.nginx(LogLevel::kAlert, "site " + life->name() + " broke protocol and is stopped");
+  life->kill();
 }
 
 void Sites::reopen_logs() {
@@ -66,8 +82,8 @@ void Sites::reopen_logs() {
       continue;
     }
     sys::FdRef fds[] = {*fd};
-    for (SiteLife* life : {site.current, site.replacement}) {
-      if (life != nullptr) life->send(ipc::Op::kReopen, {}, fds);
+    for (const auto& life : lives_) {
+      if (life->site() == id) life->send(ipc::Op::kReopen, {}, fds);
     }
   }
 }
@@ -159,7 +175,7 @@ void Sites::restart(uint32_t id) {
   Site* site = find(id);
   if (site == nullptr || stopping_) return;
   bool wanted = std::exchange(site->wanted, false);
-  if (site->current == nullptr && !start(*site) && wanted) refuse(id);
+  if (site->current == nullptr && !start(*site) && wanted) refuse(front_, id);
 }
 
 void Sites::on_ended(SiteLife* life) {

@@ -253,3 +253,87 @@ def test_a_replaced_socket_file_changes_nothing_elsewhere(server):
         server.site('a', a)
         server.reload()
         wait_for(lambda: access(path)[0] == (0, 0, 0o660), 5)
+
+
+def fronts(server):
+    return [p for p, f in server.descendants().items() if re.search('front|worker process', f[2])]
+
+
+def loops(server):
+    """Event loops of the one front there is; 0 while there are two."""
+    found = fronts(server)
+    if len(found) != 1:
+        return 0
+    with open(f'/proc/{found[0]}/status', encoding='ascii') as f:
+        return int(re.search(r'^Threads:\s+(\d+)', f.read(), re.M)[1]) - 1  # one is the control thread
+
+
+def settings(server, old, new):
+    with open(server.nginx_conf, encoding='utf-8') as f:
+        text = f.read()
+    assert old in text
+    with open(server.nginx_conf, 'w', encoding='utf-8') as f:
+        f.write(text.replace(old, new))
+
+
+def test_changed_worker_processes_take_effect_under_load(server):
+    assert loops(server) == 2
+    old = 'worker_processes 2;'
+    with Load(server, '/one.php', 'a.example', expect=[b'one']) as php, \
+            Load(server, '/one.php', 'b.example', threads=2, expect=[b'one']) as other:
+        for number in (4, 1, 3, 2):
+            new = f'worker_processes {number};'
+            settings(server, old, new)
+            old = new
+            server.reload()
+            wait_for(lambda n=number: loops(server) == n, why=f'{number} loops: {fronts(server)}')
+    assert not php.failures and not other.failures
+    assert php.count > 100
+
+
+def test_requests_begun_before_front_is_replaced_are_finished(server):
+    """Also one whose site the old front has not needed before, and one whose head comes later."""
+    server.site('c', server.users[2], pm='ondemand')
+    server.reload()
+    wait_for(lambda: server.version('a') == '1' and os.path.exists(f'{server.dir}/c.sock'), why='site c')
+    assert not server.workers('c')
+    before = fronts(server)
+    with server.connect() as slow, server.connect() as upload, server.connect() as silent:
+        slow.send(b'GET /slow.php HTTP/1.1\r\nHost: a.example\r\n\r\n')
+        upload.send(b'POST /one.php HTTP/1.1\r\nHost: c.example\r\nContent-Length: 6\r\n\r\nabc')
+        time.sleep(0.3)
+        settings(server, 'worker_processes 2;', 'worker_processes 3;')
+        server.reload()
+        wait_for(lambda: len(fronts(server)) == 2, why='a second front')
+        wait_for(lambda: [f for f in server.descendants().values() if 'is shutting down' in f[2]], why='the old one to know')
+        upload.send(b'def')
+        assert upload.read_response().text == 'one'
+        silent.send(b'GET /one.php HTTP/1.1\r\nHost: a.example\r\n\r\n')
+        assert silent.read_response().text == 'one'
+        assert slow.read_response().text == 'slow'
+    wait_for(lambda: loops(server) == 3 and before[0] not in fronts(server), why='the old front to end')
+    settings(server, 'worker_processes 3;', 'worker_processes 2;')
+    os.unlink(f'{server.dir}/sites/c.conf')
+    os.unlink(f'{server.dir}/pools/c.conf')
+    server.reload()
+    wait_for(lambda: loops(server) == 2 and not server.workers('c'))
+
+
+def test_front_leaves_a_user_that_a_pool_gets(server):
+    """A pool of front's own user could stop front: after the reload front is somebody else."""
+    def users_of_front():
+        return [f[1] for f in server.descendants().values() if re.search('front|worker process', f[2])]
+    before, = users_of_front()
+    server.site('c', server.users[2])
+    server.save('pools/c.conf', POOL.format(name='c', user=before, pm='ondemand', children=1, memory='64M'))
+    with Load(server, '/one.php', 'a.example', expect=[b'one']) as load:
+        server.reload()
+        wait_for(lambda: len(users_of_front()) == 1 and before not in users_of_front(), why='front as another user')
+    assert not load.failures
+    assert server.fetch('/one.php', host='c.example').text == 'one'
+    after = users_of_front()
+    os.unlink(f'{server.dir}/sites/c.conf')
+    os.unlink(f'{server.dir}/pools/c.conf')
+    server.reload()
+    wait_for(lambda: not server.workers('c'))
+    assert users_of_front() == after, 'nobody is replaced without need'
