@@ -99,6 +99,8 @@ struct FileCache::Impl {
     sys::Fd validator;  // directory or a miss's nearest directory; a file is its own
     Stamp stamp;
     loop::Clock::time_point opened;
+    // The turn it was last found valid in: what arrived with the same events saw the same file.
+    loop::Clock::time_point checked{};
   };
   using Entries = std::list<Entry>;  // most recently used first
   // Waiters keep pointers to their element of `waiters`.
@@ -115,7 +117,7 @@ struct FileCache::Impl {
 
   Impl(loop::EventLoop& l, SiteClient& s, Limits lim) : loop(l), sites(s), limits(lim) {}
 
-  bool valid(const Entry& entry) const;
+  bool valid(Entry& entry) const;
   void erase(Entries::iterator it);
   void answered(Key key, FileResult&& result);
   std::shared_ptr<OpenFile> keep(Key key, FileResult&& result);
@@ -154,12 +156,17 @@ FileCache::~FileCache() {
   for (auto& [id, question] : impl_->others) forget(*question);
 }
 
-bool FileCache::Impl::valid(const Entry& entry) const {
+bool FileCache::Impl::valid(Entry& entry) const {
   if (loop.now() - entry.opened >= limits.reopen_after) return false;
+  if (entry.checked == loop.now()) return true;
   const sys::Fd& fd = entry.kind == Kind::kFile ? entry.file->fd : entry.validator;
   struct stat st {};
   if (::fstat(fd.get(), &st) < 0) return false;
-  return equal(entry.kind == Kind::kDirectory ? existence_of(st) : stamp_of(st), entry.stamp);
+  if (!equal(entry.kind == Kind::kDirectory ? existence_of(st) : stamp_of(st), entry.stamp)) {
+    return false;
+  }
+  entry.checked = loop.now();
+  return true;
 }
 
 void FileCache::Impl::erase(Entries::iterator it) {

@@ -74,9 +74,19 @@ std::string syslog_datagram(const SyslogTarget& target, int severity, int64_t wa
 }
 
 LogBook::LogBook(loop::EventLoop& loop, const std::vector<config::LogFile>& files)
-    : loop_(loop), files_(files), buffered_(files.size()), flood_filled_(loop.now()) {}
+    : loop_(loop), files_(files), buffered_(files.size()), flood_filled_(loop.now()) {
+  loop_.add_poller(this);
+}
 
-LogBook::~LogBook() { flush_all(); }
+LogBook::~LogBook() {
+  loop_.remove_poller(this);
+  flush_all();
+}
+
+void LogBook::end_turn() {
+  for (uint32_t file : turn_files_) flush(file);
+  turn_files_.clear();
+}
 
 void LogBook::set_files(std::shared_ptr<const LogSet> set) {
   flush_all();
@@ -101,11 +111,17 @@ void LogBook::write_line(uint32_t file, config::LogLevel level, std::string_view
 
 void LogBook::access(const config::AccessLog& log, std::string_view line) {
   if (log.file >= buffered_.size()) return;
+  Buffered& buffered = buffered_[log.file];
   if (log.buffer_bytes == 0) {
-    write_line(log.file, config::LogLevel::kInfo, line);
+    if (files_[log.file].path.starts_with(kSyslogPrefix)) {
+      write_line(log.file, config::LogLevel::kInfo, line);
+      return;
+    }
+    if (buffered.text.empty()) turn_files_.push_back(log.file);
+    buffered.text.append(line);
+    if (buffered.text.size() >= kTurnBytes) flush(log.file);
     return;
   }
-  Buffered& buffered = buffered_[log.file];
   if (buffered.text.size() + line.size() > log.buffer_bytes) flush(log.file);
   if (line.size() > log.buffer_bytes) {
     write_line(log.file, config::LogLevel::kInfo, line);

@@ -27,18 +27,21 @@ struct LogSet {
 constexpr size_t kFloodBytesPerSecond = 4u << 20;
 constexpr size_t kFloodBurstBytes = 16u << 20;
 
-class LogBook {
+// Bytes of one turn's access lines after which they are written before its end.
+constexpr size_t kTurnBytes = 32u << 10;
+
+class LogBook : private loop::Poller {
  public:
   // `files`: for the targets that are no plain file (syslog).  Both live as long as the book.
   LogBook(loop::EventLoop& loop, const std::vector<config::LogFile>& files);
-  ~LogBook();
+  ~LogBook() override;
   LogBook(const LogBook&) = delete;
   LogBook& operator=(const LogBook&) = delete;
 
   // New descriptors (start, USR1).  What is buffered goes to the old ones first.
   void set_files(std::shared_ptr<const LogSet> set);
-  // `line` ends in a newline.  Written at once, or kept until the log's buffer is full or `flush`
-  // has passed.
+  // `line` ends in a newline.  Written at the end of the loop's turn, or kept until the log's buffer
+  // is full or `flush` has passed.
   void access(const config::AccessLog& log, std::string_view line);
   // Whether any of `targets` takes lines of this level; ask before formatting.
   [[nodiscard]] static bool wants(const config::List<config::ErrorLog>& targets,
@@ -64,11 +67,15 @@ class LogBook {
   };
   void write_line(uint32_t file, config::LogLevel level, std::string_view line);
   void flush(uint32_t file);
+  bool poll() override { return false; }
+  bool prepare_sleep() override { return true; }
+  void end_turn() override;
 
   loop::EventLoop& loop_;
   const std::vector<config::LogFile>& files_;
   std::shared_ptr<const LogSet> set_;
   std::vector<Buffered> buffered_;  // by file
+  std::vector<uint32_t> turn_files_;  // with lines of this turn
   size_t flood_allowance_ = kFloodBurstBytes;
   loop::Clock::time_point flood_filled_{};
   uint64_t dropped_ = 0;

@@ -139,6 +139,7 @@ void SiteClient::Impl::bury(std::unique_ptr<SiteLink> link) {
   Site& site = link->site();
   link->closed = true;
   std::erase(hot, link.get());
+  unwatch(*link);
   std::vector<RingStream*> again;
   for (RingStream* stream : link->take_streams()) {
     if (stream->take_back()) {

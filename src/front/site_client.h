@@ -131,6 +131,7 @@ class SiteClient : public loop::Poller {
   // loop::Poller
   bool poll() override;
   bool prepare_sleep() override;
+  void end_turn() override;
   loop::Micros spin_budget() override;
 
   // Exchanges in flight or waiting, over all sites.

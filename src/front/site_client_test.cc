@@ -305,6 +305,7 @@ TEST_F(SiteClientTest, RingsThePoolsDoorbellWhenNobodyIsIdle) {
   ASSERT_TRUE(site.ring().arm_doorbell());
   start("a");
   start("b");
+  loop_->run_once(0ms);  // told at the end of the turn
   char buffer[64];
   size_t size = 0;
   std::vector<sys::Fd> fds;

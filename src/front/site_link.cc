@@ -45,11 +45,27 @@ SiteLink::Started SiteLink::start(RingStream& stream, const AppRequest* request)
   stream.activate(*this, *ring_, slot);
   streams_[slot] = &stream;
   active_ |= 1U << slot;
-  if (ring_->submit(slot) == ring::Doorbell::kRing) files_->ring_doorbell();
+  ring_->post(slot);
+  ++posted_;
   // Awake from here on: poll() will look before the loop sleeps.
   ring_->wake_up();
   owner_.link_wants_turn(*this);
   return Started::kYes;
+}
+
+bool SiteLink::wake_workers() {
+  if (posted_ == 0) return false;
+  if (ring_->wake_workers(posted_) == ring::Doorbell::kRing) files_->ring_doorbell();
+  bool several = posted_ > 1;
+  posted_ = 0;
+  return several && ring_->has_idle_worker();
+}
+
+bool SiteLink::rescue() {
+  uint32_t waiting = ring_->unclaimed();
+  if (waiting == 0 || !ring_->has_idle_worker()) return false;
+  if (ring_->wake_workers(waiting) == ring::Doorbell::kRing) files_->ring_doorbell();
+  return true;
 }
 
 void SiteLink::drop(RingStream& stream) {

@@ -58,11 +58,17 @@ class SiteLink : private loop::IoHandler {
   [[nodiscard]] bool has_work() const;
   void prepare_sleep() { ring_->prepare_sleep(); }
   void wake_up() { ring_->wake_up(); }
+  // Tells the site's workers of the requests started since the last call.
+  // True: some may be left for workers that sleep.
+  bool wake_workers();
+  // Wakes workers for requests that wait although some sleep.  False: there is nothing to watch.
+  bool rescue();
   // Slots that wait for something from a worker.
   [[nodiscard]] bool waits() const { return (active_ | lingering_) != 0; }
 
   // For SiteClient's list of links it polls.
   bool hot = false;
+  bool watched = false;  // in SiteClient's list for rescue()
   uint32_t idle_turns = 0;
   bool closed = false;
 
@@ -80,6 +86,7 @@ class SiteLink : private loop::IoHandler {
   std::array<RingStream*, ring::kSlots> streams_{};
   uint32_t active_ = 0;     // slots with a stream that still reads
   uint32_t lingering_ = 0;  // slots without one, whose worker is not done
+  uint32_t posted_ = 0;     // requests that wake_workers() has to tell of
 };
 static_assert(ring::kSlots <= 32);
 

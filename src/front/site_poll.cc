@@ -9,6 +9,7 @@
 namespace bulkhead::front {
 namespace {
 constexpr uint32_t kIdleTurns = 16;   // polls without result before a link is left to its eventfd
+constexpr loop::Millis kRescueAfter{1};
 constexpr uint32_t kProbeEvery = 64;  // sleeps between two tries whether spinning pays (again)
 }  // namespace
 
@@ -28,6 +29,7 @@ bool SiteClient::Impl::report_failures() {
 }
 
 void SiteClient::Impl::cool(size_t index) {
+  if (hot[index]->wake_workers()) watch(*hot[index]);
   hot[index]->hot = false;
   hot[index] = hot.back();
   hot.pop_back();
@@ -83,6 +85,34 @@ bool SiteClient::prepare_sleep() {
     }
   }
   return may_sleep;
+}
+
+void SiteClient::end_turn() {
+  for (SiteLink* link : impl_->hot) {
+    if (link->wake_workers()) impl_->watch(*link);
+  }
+}
+
+void SiteClient::Impl::watch(SiteLink& link) {
+  if (!link.watched) {
+    link.watched = true;
+    watched.push_back(&link);
+  }
+  if (!rescue_timer.armed()) rescue_timer.arm(loop, kRescueAfter);
+}
+
+void SiteClient::Impl::unwatch(SiteLink& link) {
+  if (!link.watched) return;
+  link.watched = false;
+  std::erase(watched, &link);
+}
+
+void SiteClient::Impl::rescue() {
+  std::erase_if(watched, [](SiteLink* link) {
+    link->watched = link->rescue();
+    return !link->watched;
+  });
+  if (!watched.empty()) rescue_timer.arm(loop, kRescueAfter);
 }
 
 // From when the loop had nothing to do until a ring had something again.

@@ -70,6 +70,13 @@ struct SiteClient::Impl : RingStream::Owner, SiteLink::Owner {
   size_t outstanding = 0;
   uint32_t waiting_max = UINT32_MAX;  // limit_waiting()
 
+  // Requests of one turn wake one worker; should it be slow, the others are not kept waiting.
+  void watch(SiteLink& link);
+  void unwatch(SiteLink& link);
+  void rescue();
+  std::vector<SiteLink*> watched;
+  loop::Timer rescue_timer{[this] { rescue(); }};
+
   // How long front waits for a ring, to know whether spinning pays.
   bool spinning = false;
   uint32_t sleeps = 0;

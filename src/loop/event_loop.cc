@@ -157,6 +157,7 @@ void EventLoop::run_once(Millis timeout) {
     work.swap(deferred_);
     for (auto& f : work) f();
   }
+  for (size_t i = 0; i < pollers_.size(); ++i) pollers_[i]->end_turn();
 }
 
 void EventLoop::fire_timers() {

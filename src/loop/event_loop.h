@@ -60,6 +60,8 @@ class Poller {
   virtual ~Poller() = default;
   // Does the work there is; returns true if it did any (the loop then polls again before sleeping).
   virtual bool poll() = 0;
+  // An iteration's events are handled: tell others of what gathered.
+  virtual void end_turn() {}
   // Asks for a wake-up through a descriptor; returns false if work arrived meanwhile (do not
   // sleep).
   virtual bool prepare_sleep() = 0;

@@ -9,6 +9,7 @@
 
 #include <cstdlib>
 
+#include "php/cpu_timer.h"
 #include "php/engine_state.h"
 
 namespace bulkhead::php {
@@ -85,6 +86,54 @@ void refuse_unopened(const char* path, int reason) {
   }
 }
 
+// PHP would ask where it is, enter the script's directory and go back, for each script.  Going back
+// matters only to what still runs then (shutdown functions, destructors, output callbacks) and to
+// settings with relative paths.
+struct Home {
+  char path[PATH_MAX] = "";  // where a request starts: the pool's chdir; "": not known
+  bool always = true;        // some setting names a relative path
+};
+Home g_home;
+
+bool is_relative_setting(const char* name) {
+  const char* value = zend_ini_string(const_cast<char*>(name), strlen(name), 0);
+  return value != nullptr && *value != '\0' && *value != '/' && strcmp(value, "syslog") != 0;
+}
+
+void find_home() {
+  if (getcwd(g_home.path, sizeof g_home.path) == nullptr) g_home.path[0] = '\0';
+  g_home.always = is_relative_setting("error_log") || is_relative_setting("upload_tmp_dir") ||
+                  is_relative_setting("sys_temp_dir") || is_relative_setting("session.save_path") ||
+                  is_relative_setting("open_basedir");
+}
+
+bool has_output_callbacks() {
+  auto* all = static_cast<php_output_handler**>(zend_stack_base(&OG(handlers)));
+  for (int i = 0; i < zend_stack_count(&OG(handlers)); ++i) {
+    if ((all[i]->flags & PHP_OUTPUT_HANDLER_USER) != 0) return true;
+  }
+  return false;
+}
+
+bool something_runs_later() {
+  return BG(user_shutdown_function_names) != nullptr || EG(objects_store).top > 1 ||
+         has_output_callbacks();
+}
+
+// Runs `file` in the directory of its name, as php_execute_script() would.
+void execute_in_place(zend_file_handle* file) {
+  if (g_home.path[0] == '\0' || file->filename == nullptr) {
+    php_execute_script(file);
+    return;
+  }
+  SG(options) |= SAPI_OPTION_NO_CHDIR;
+  enter_directory_of(ZSTR_VAL(file->filename), chdir);
+  php_execute_script(file);
+  if (g_home.always || something_runs_later()) {
+    [[maybe_unused]] const int ignored = chdir(g_home.path);
+  }
+}
+
 void run_script() {
   zend_file_handle file;
   char* path = estrdup(SG(request_info).path_translated);  // PHP frees its own when it fails
@@ -93,7 +142,7 @@ void run_script() {
   } else {
     g_engine.hooks->on_executing();
     EG(exit_status) = 0;
-    php_execute_script(&file);
+    execute_in_place(&file);
     // The first run lists the handle among the open files, which request shutdown closes.
     if (!file.in_list) zend_destroy_file_handle(&file);
   }
@@ -206,6 +255,8 @@ void stop() {
 void enter_worker() {
   g_engine.is_worker = true;
   zend_signal_startup();  // what is installed now is what a signal outside of PHP's own means
+  start_cpu_timer();
+  find_home();
   use_request_environment();
 }
 

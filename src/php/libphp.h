@@ -14,6 +14,7 @@
 #include "php_ini.h"
 #include "php_main.h"
 #include "php_variables.h"
+#include "ext/standard/basic_functions.h"
 #include "ext/standard/info.h"
 #include "zend_extensions.h"
 #include "zend_ini_scanner.h"
@@ -29,4 +30,6 @@ extern "C" {  // these forget that C++ exists
 namespace bulkhead::php {
 // tsrm_realpath(), whose header gives it C++ linkage by mistake.
 char* real_path_of(const char* path, char* to) __asm__("tsrm_realpath");
+// virtual_chdir_file(), likewise: enters the directory of a file by `change`.
+int enter_directory_of(const char* path, int (*change)(const char*)) __asm__("virtual_chdir_file");
 }  // namespace bulkhead::php

@@ -11,6 +11,7 @@
 #include <cstring>
 #include <ctime>
 
+#include "php/cpu_timer.h"
 #include "php/engine.h"
 #include "pool/status_page.h"
 #include "sys/files.h"
@@ -18,7 +19,7 @@
 namespace bulkhead::pool {
 namespace {
 
-constexpr std::chrono::microseconds kSpin{0};
+constexpr std::chrono::microseconds kSpin{50};
 constexpr size_t kProgressBytes = 8192;  // php-fpm lets a client see output in steps of this
 
 // For the signal handler: one worker per process.
@@ -33,11 +34,6 @@ void on_quit(int) {
   errno = kept;
 }
 
-uint64_t cpu_now_us() {
-  timespec t{};
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-  return static_cast<uint64_t>(t.tv_sec) * 1'000'000 + static_cast<uint64_t>(t.tv_nsec) / 1000;
-}
 uint64_t user_cpu_now_us() {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
@@ -119,7 +115,7 @@ class Worker final : public php::RequestHooks {
   }
   void on_end(int http_status, uint64_t memory_peak) noexcept override;
   uint32_t cpu_us() noexcept override {
-    return static_cast<uint32_t>(cpu_now_us() - cpu_start_us_);
+    return static_cast<uint32_t>(php::cpu_time_us() - cpu_start_us_);
   }
   bool status(php::PoolStatus* status) noexcept override;
 
@@ -144,7 +140,7 @@ int Worker::run() {
 
 bool Worker::serve_one() {
   context_.scoreboard.begin_request(record_);
-  cpu_start_us_ = cpu_now_us();
+  cpu_start_us_ = php::cpu_time_us();
   if (wants_user_cpu_) user_cpu_start_us_ = user_cpu_now_us();
   bool ok = true;
   if (!context_.ring.malformed()) {
@@ -191,7 +187,7 @@ bool Worker::answer(const php::RequestView& view, php::Answer* answer) noexcept 
 
 void Worker::on_end(int http_status, uint64_t memory_peak) noexcept {
   record_.duration_us = static_cast<uint64_t>(now_us() - record_.accepted_us);
-  record_.cpu_us = cpu_now_us() - cpu_start_us_;
+  record_.cpu_us = php::cpu_time_us() - cpu_start_us_;
   if (wants_user_cpu_) record_.cpu_user_us = user_cpu_now_us() - user_cpu_start_us_;
   record_.memory_bytes = memory_peak;
   record_.stage.store(Stage::kFinished, std::memory_order_relaxed);

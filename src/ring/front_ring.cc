@@ -134,12 +134,39 @@ std::span<unsigned char> FrontRing::request_area(int slot) {
   return {segment().slot[slot].request, kRequestBytes};
 }
 
-Doorbell FrontRing::submit(int slot) {
+void FrontRing::post(int slot) {
   uint64_t state = pack_state(next_ticket_++, 0, SlotPhase::kSubmitted);
   segment().state[slot].store(state, kRelease);
   segment().accepted.store(++stats_.submitted, kRelaxed);
+}
+
+Doorbell FrontRing::submit(int slot) {
+  post(slot);
+  return wake_workers(1);
+}
+
+uint32_t FrontRing::unclaimed() const {
+  uint32_t count = 0;
+  for (uint32_t i = 0; i < kSlots; ++i) {
+    if (private_[i].in_use && phase(static_cast<int>(i)) == SlotPhase::kSubmitted) ++count;
+  }
+  return count;
+}
+
+uint32_t FrontRing::idle_workers() const {
+  uint32_t count = 0;
+  for (uint32_t word = 0; word * 64 < workers_max_; ++word) {
+    uint64_t idle = bell().idle[word].load(kRelaxed);
+    if (workers_max_ - word * 64 < 64) idle &= (uint64_t{1} << (workers_max_ - word * 64)) - 1;
+    count += static_cast<uint32_t>(std::popcount(idle));
+  }
+  return count;
+}
+
+Doorbell FrontRing::wake_workers(uint32_t posted) {
   full_fence();
-  if (wake_idle_worker()) return Doorbell::kQuiet;
+  if (posted <= idle_workers() && wake_idle_worker()) return Doorbell::kQuiet;
+  wake_idle_worker();
   if (bell().spawn_wanted.load(kRelaxed) == 0) bell().spawn_wanted.store(1, kRelaxed);
   if (bell().pool_sleeps.load(kRelaxed) == 0) return Doorbell::kQuiet;
   if (bell().pool_sleeps.exchange(0) == 0) return Doorbell::kQuiet;

@@ -71,9 +71,18 @@ class FrontRing {
   [[nodiscard]] int acquire();
   [[nodiscard]] uint32_t slots_in_use() const { return in_use_count_; }
   [[nodiscard]] std::span<unsigned char> request_area(int slot);
-  // Gives the request to the site's workers and wakes one that is idle.  kRing: none was idle and
-  // the pool asked to be told (send FileOp::kSpawn).
+  // Gives the request to the site's workers; wake_workers() must follow soon.
+  void post(int slot);
+  // Wakes one idle worker for the `posted` requests given since the last call: a worker takes one
+  // after the other, and wakes the next worker itself where its requests take long.
+  // kRing: fewer workers were idle and the pool asked to be told (send FileOp::kSpawn).
+  [[nodiscard]] Doorbell wake_workers(uint32_t posted);
+  // post() and wake_workers(1).
   [[nodiscard]] Doorbell submit(int slot);
+  // Requests given that no worker has taken, by what the slots say now.
+  [[nodiscard]] uint32_t unclaimed() const;
+  // Whether some worker sleeps, by what it says.
+  [[nodiscard]] bool has_idle_worker() const { return idle_workers() != 0; }
   // Gives up an acquired slot that was not submitted.
   void cancel(int slot);
 
@@ -130,9 +139,11 @@ class FrontRing {
   void adopt();
   void wake_waiting_worker(Slot& slot);
   bool wake_idle_worker();
+  [[nodiscard]] uint32_t idle_workers() const;
   Segment& segment() { return *static_cast<Segment*>(segment_.data()); }
   const Segment& segment() const { return *static_cast<const Segment*>(segment_.data()); }
   Bell& bell() { return *static_cast<Bell*>(bell_.data()); }
+  const Bell& bell() const { return *static_cast<const Bell*>(bell_.data()); }
 
   sys::Mapping segment_, bell_;
   uint32_t workers_max_;

@@ -20,6 +20,7 @@ constexpr uint32_t kResponseMask = kResponseBytes - 1;
 constexpr uint32_t kBodyMask = kBodyBytes - 1;
 constexpr uint32_t kHeader = sizeof(FrameHeader);
 constexpr int kSpinTurns = 32;                // looks at the slots between two looks at the clock
+constexpr uint32_t kLongUs = 40;              // requests of this length deserve a worker each
 constexpr uint32_t kSpinBackoffMax = 16'384;  // waits without spinning after bad experience
 
 // See front_ring.cc: orders "I sleep" before the last look for work.
@@ -99,6 +100,9 @@ void WorkerRing::begin(uint32_t segment, uint32_t slot) {
   body_tail_ = 0;
   head_ = published_ = 0;
   open_header_ = {};
+  begun_ = Clock::now();
+  // Front wakes one worker for all it has; if one would take long to do all, it gets help.
+  if (service_average_us_ >= kLongUs) wake_one_if_pending();
 }
 
 bool WorkerRing::set_idle(uint32_t worker) {
@@ -131,7 +135,7 @@ void WorkerRing::wake_one_if_pending() {
 }
 
 bool WorkerRing::spin_pays(std::chrono::microseconds spin_max) {
-  if (spin_max.count() <= 0 || wait_average_us_ > spin_max.count()) return false;
+  if (!was_alone_ || spin_max.count() <= 0 || wait_average_us_ > spin_max.count()) return false;
   if (spin_pause_ == 0) return true;
   --spin_pause_;
   return false;
@@ -379,7 +383,24 @@ void WorkerRing::done() {
   uint64_t finished = pack_state(ticket_of(state), worker_of(state), SlotPhase::kDone);
   loop.segment().state[slot_index_].compare_exchange_strong(state, finished);
   slot_ = nullptr;
+  was_alone_ = is_alone();
   signal_front(loop);
+  auto us = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - begun_).count();
+  service_average_us_ += (static_cast<int32_t>(std::min<int64_t>(us, 4000)) -
+                          static_cast<int32_t>(service_average_us_)) /
+                         4;
+}
+
+// No other request is anywhere between front and the site's workers.
+bool WorkerRing::is_alone() const {
+  for (uint32_t n = 0; n < loops_.size(); ++n) {
+    const Segment& segment = loops_[n].segment();
+    for (uint32_t i = 0; i < kSlots; ++i) {
+      if (n == segment_index_ && i == slot_index_) continue;
+      if (phase_of(segment.state[i].load(kRelaxed)) != SlotPhase::kFree) return false;
+    }
+  }
+  return true;
 }
 
 }  // namespace bulkhead::ring

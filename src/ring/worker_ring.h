@@ -145,6 +145,7 @@ class WorkerRing {
   bool set_idle(uint32_t worker);
   bool clear_idle(uint32_t worker);
   void wake_one_if_pending();
+  [[nodiscard]] bool is_alone() const;
   bool wait_for_room(uint32_t bytes);
   template <class Ready>
   bool wait_event(Ready ready, std::chrono::milliseconds timeout);
@@ -168,6 +169,9 @@ class WorkerRing {
   FrameHeader open_header_{};                   // kind 0: none
   uint32_t wait_average_us_ = 1000;             // how long recent waits for a request took
   uint32_t spin_backoff_ = 0, spin_pause_ = 0;  // waits that do not spin, because it went badly
+  std::chrono::steady_clock::time_point begun_{};  // the request in hand
+  uint32_t service_average_us_ = 1000;             // how long recent requests took
+  bool was_alone_ = false;                         // the last one, when it ended
 };
 
 }  // namespace bulkhead::ring

@@ -72,6 +72,9 @@ security.limit_extensions = .php .inc''',
     'any': '''pm = static
 pm.max_children = 1
 security.limit_extensions =''',
+    'limit': '''pm = static
+pm.max_children = 1
+php_value[max_execution_time] = 1''',
     'caught': '''pm = static
 pm.max_children = 1
 catch_workers_output = yes''',
@@ -122,6 +125,14 @@ SCRIPTS = {
                $before = ini_get($k); $set = @ini_set($k, "7"); echo "$k=$before ", var_export($set, true), " ", ini_get($k), "\\n"; }
                var_dump(function_exists("exec"), function_exists("passthru"), @file_get_contents("/etc/passwd"), ini_get_all(null, false)["user_agent"]);''',
     'cwd.php': '<?php echo getcwd(), " ", __DIR__;',
+    'later/shutdown.php': '<?php echo getcwd(), "\\n"; register_shutdown_function(fn() => print("shutdown " . getcwd()));',
+    'later/object.php': '<?php class C { function __destruct() { echo "destructor ", getcwd(); } } $c = new C; echo getcwd(), "\\n";',
+    'later/output.php': '<?php ob_start(fn($text) => $text . "output " . getcwd()); echo getcwd(), "\\n";',
+    'later/both.php': '<?php ob_start(fn($text) => $text . "output " . getcwd()); ob_start(); echo getcwd(), "\\n";',
+    'later/moved.php': '<?php chdir("/usr"); echo getcwd(), "\\n"; $o = new ArrayObject; register_shutdown_function(fn() => print(getcwd()));',
+    'later/fatal.php': '<?php register_shutdown_function(fn() => print("after " . getcwd())); nothing();',
+    'spin.php': '<?php if (isset($_GET["s"])) set_time_limit((int)$_GET["s"]); $t = getrusage(); $from = $t["ru_utime.tv_sec"] + $t["ru_utime.tv_usec"] / 1e6;'
+                'register_shutdown_function(function () use ($from) { $t = getrusage(); echo "over ", round($t["ru_utime.tv_sec"] + $t["ru_utime.tv_usec"] / 1e6 - $from); }); while (true);',
     'code.inc': '<?php echo "inc ran";',
     'text.txt': 'text <?php echo "ran";',
     'below/x.php': '<?php echo getcwd();',
@@ -222,6 +233,24 @@ def test_media_type_of_the_pool(servers):
 def test_working_directory_and_extensions(servers, path):
     peer, ours = both(servers, 'dir', path)
     assert ours == peer
+
+
+@pytest.mark.parametrize('page', ['shutdown', 'object', 'output', 'both', 'moved', 'fatal'])
+@pytest.mark.parametrize('pool', ['dir', 'any'])
+def test_where_code_runs_that_outlives_the_script(servers, pool, page):
+    peer, ours = both(servers, pool, f'/later/{page}.php')
+    assert ours == peer and '/' in ours[1]
+    assert both(servers, pool, '/cwd.php')[0] == both(servers, pool, '/cwd.php')[1]
+
+
+def test_time_limits_hold_in_each_request_of_a_worker(servers):
+    """Also when the one before set another, and after many that ended in time."""
+    for query in ('?s=1', '?s=2', '', '?s=1'):  # without: the pool's max_execution_time
+        peer, ours = both(servers, 'limit', '/spin.php' + query)
+        assert ours[1] == peer[1] and ours[0] == peer[0] == 500
+        assert f'over {query[3:] or 1}' in ours[1]
+        for _ in range(30):
+            assert ask(servers[1], 'limit', '/cwd.php').status == 200
 
 
 @pytest.mark.parametrize('path', ['/text.txt', '/code.inc'])
