@@ -40,8 +40,8 @@ class LogBook : private loop::Poller {
 
   // New descriptors (start, USR1).  What is buffered goes to the old ones first.
   void set_files(std::shared_ptr<const LogSet> set);
-  // `line` ends in a newline.  Written at the end of the loop's turn, or kept until the log's buffer
-  // is full or `flush` has passed.
+  // `line` ends in a newline.  Written at the end of the loop's turn, or kept until the log's
+  // buffer is full or `flush` has passed.
   void access(const config::AccessLog& log, std::string_view line);
   // Whether any of `targets` takes lines of this level; ask before formatting.
   [[nodiscard]] static bool wants(const config::List<config::ErrorLog>& targets,
@@ -74,7 +74,7 @@ class LogBook : private loop::Poller {
   loop::EventLoop& loop_;
   const std::vector<config::LogFile>& files_;
   std::shared_ptr<const LogSet> set_;
-  std::vector<Buffered> buffered_;  // by file
+  std::vector<Buffered> buffered_;    // by file
   std::vector<uint32_t> turn_files_;  // with lines of this turn
   size_t flood_allowance_ = kFloodBurstBytes;
   loop::Clock::time_point flood_filled_{};

@@ -8,7 +8,7 @@
 
 namespace bulkhead::front {
 namespace {
-constexpr uint32_t kIdleTurns = 16;   // polls without result before a link is left to its eventfd
+constexpr uint32_t kIdleTurns = 16;  // polls without result before a link is left to its eventfd
 constexpr loop::Millis kRescueAfter{1};
 constexpr uint32_t kProbeEvery = 64;  // sleeps between two tries whether spinning pays (again)
 }  // namespace

@@ -116,8 +116,7 @@ bool same_set(const sigset_t& a, const sigset_t& b) {
 }
 
 bool same_action(const struct sigaction& a, const struct sigaction& b) {
-  return a.sa_flags == b.sa_flags && a.sa_handler == b.sa_handler &&
-         same_set(a.sa_mask, b.sa_mask);
+  return a.sa_flags == b.sa_flags && a.sa_handler == b.sa_handler && same_set(a.sa_mask, b.sa_mask);
 }
 
 int install_ours(const struct sigaction& action) {

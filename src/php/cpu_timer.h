@@ -2,7 +2,7 @@
 // times per request; here they are set once and looked at when the timer fires.
 //
 // Runs in: worker.  Input: trusted (libphp's own calls).  Threads: the one that runs PHP.
-// How: this program's setitimer(), sigaction() and sigprocmask() come before libc's for libphp.  The
+// How: this program's setitimer(), sigaction() and sigprocmask() come before libc's for libphp. The
 // kernel's timer stays armed from an earlier request; a request only notes at which CPU time it
 // must end.  When the timer fires too early for the request that runs, it is set again for what is
 // left.  Sanitizer builds have interceptors of their own there and keep PHP's calls as they are.
