@@ -363,6 +363,8 @@ struct Upstream {
     kRandom
   } method = Method::kRoundRobin;
   Template hash_key;
+  bool consistent = false;  // hash KEY consistent
+  bool random_two = false;  // random two
 };
 struct MapDef {
   std::string variable;  // without '$'

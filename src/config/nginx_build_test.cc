@@ -241,6 +241,26 @@ TEST(Upstreams, AreNamedOrMadeOfAddresses) {
   EXPECT_EQ(named.sockaddrs[1].size(), 1U);
   EXPECT_TRUE(built.model->upstreams[1].implicit);
 }
+TEST(Upstreams, SayHowTheyAreBalanced) {
+  auto upstream = [](const std::string& inside) {
+    return build_http("upstream u { " + inside +
+                      " server 127.0.0.1:1 weight=50000; server [::1]:1 " +
+                      "weight=50000 max_conns=7; } server { }");
+  };
+  Built built = upstream("random two least_conn;");
+  ASSERT_TRUE(built.model) << built.error();
+  EXPECT_TRUE(built.model->upstreams[0].random_two);
+  EXPECT_EQ(built.model->upstreams[0].servers[1].max_conns, 7U);
+  EXPECT_FALSE(upstream("random;").model->upstreams[0].random_two);
+  EXPECT_TRUE(upstream("hash $uri consistent;").model->upstreams[0].consistent);
+  EXPECT_FALSE(upstream("hash $uri;").model->upstreams[0].consistent);
+  for (std::string bad : {"random three;", "random two least;", "hash $uri consist;"}) {
+    EXPECT_NE(upstream(bad).error().find("invalid parameter \""), std::string::npos) << bad;
+  }
+  built = upstream("hash $uri consistent; server 127.0.0.1:2;");
+  EXPECT_NE(built.error().find("too much for a consistent hash"), std::string::npos);
+  EXPECT_TRUE(upstream("hash $uri; server 127.0.0.1:2;").model);
+}
 TEST(Upstreams, AreRebuiltFromTheAnswersOfMaster) {
   Built built = build_http("server { location /a { fastcgi_pass back.test:9; } }");
   BuildOptions options;

@@ -36,6 +36,29 @@ bool server_option(std::string_view word, UpstreamServer* out) {
   return false;
 }
 
+// random [two [least_conn]]
+void set_random(Builder& b, const Directive& d, Upstream* upstream) {
+  static constexpr std::string_view kWords[] = {"two", "least_conn"};
+  for (size_t i = 0; i < d.args.size(); ++i) {
+    if (d.args[i].text != kWords[i]) {
+      return b.fail(d, "invalid parameter \"" + d.args[i].text + "\"");
+    }
+  }
+  upstream->random_two = !d.args.empty();
+}
+
+// `hash ... consistent` keeps 160 points of 8 bytes for each unit of weight.
+constexpr uint64_t kConsistentWeightMax = 100'000;
+
+bool is_circle_too_large(const Upstream& upstream) {
+  uint64_t total = 0;
+  for (size_t i = 0; i < upstream.servers.size(); ++i) {
+    if (upstream.servers[i].backup) continue;
+    total += upstream.servers[i].weight * uint64_t{upstream.sockaddrs[i].size()};
+  }
+  return upstream.consistent && total > kConsistentWeightMax;
+}
+
 }  // namespace
 
 void set_upstream(Builder& b, const Directive& d) {
@@ -54,6 +77,10 @@ void set_upstream(Builder& b, const Directive& d) {
   if (b.failed()) return;
   if (upstream.servers.empty()) {
     return b.fail_at("no servers are inside upstream", d.file, d.end_line);
+  }
+  if (is_circle_too_large(upstream)) {
+    return b.fail(d, "the weights of upstream \"" + name + "\" add up to more than " +
+                         std::to_string(kConsistentWeightMax) + ", too much for a consistent hash");
   }
   bool has_main = false;
   for (const UpstreamServer& server : upstream.servers) has_main |= !server.backup;
@@ -106,10 +133,12 @@ void set_upstream_method(Builder& b, const Directive& d) {
     upstream.method = Method::kIpHash;
   } else if (d.name == "random") {
     upstream.method = Method::kRandom;
+    set_random(b, d, &upstream);
   } else {
     upstream.method = Method::kHash;
     upstream.hash_key = b.compile(d, d.args[0].text);
-    if (d.args.size() == 2 && d.args[1].text != "consistent") {
+    upstream.consistent = d.args.size() == 2;
+    if (upstream.consistent && d.args[1].text != "consistent") {
       b.fail(d, "invalid parameter \"" + d.args[1].text + "\"");
     }
   }

@@ -53,7 +53,10 @@ bool AppBridge::feed_body() {
   return body_sent_ || turn_.body.window_empty();
 }
 
-void AppBridge::stop() { stream_.reset(); }
+void AppBridge::stop() {
+  stream_.reset();
+  turn_.ex.peers.release();
+}
 
 void AppBridge::note_response() {
   if (turn_.ex.tries.empty()) return;
@@ -67,7 +70,7 @@ void AppBridge::note_response() {
 void AppBridge::finish() {
   if (stream_ == nullptr) return;
   note_response();
-  stream_.reset();
+  stop();
 }
 
 void AppBridge::on_app_head(std::string_view block) {

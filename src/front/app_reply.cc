@@ -66,10 +66,12 @@ Next Steps::app_head(Exchange& ex, std::string_view block) {
     static constexpr std::pair<uint16_t, uint32_t> kReasons[] = {
         {500, 8}, {503, 16}, {403, 32}, {404, 64}, {429, 128}};
     for (auto [code, bit] : kReasons) {
-      if (status == code && may_retry(ex, bit)) {
-        output_.drop_app(ex);
-        return next_peer(ex);
-      }
+      if (status != code || !may_retry(ex, bit, true)) continue;
+      using Outcome = PeerChoice::Outcome;
+      end_try(ex, code == 403 || code == 404 ? Outcome::kRefused : Outcome::kFailed,
+              "reading response header from upstream");
+      output_.pass_to_app(ex);
+      return Next::kOver;
     }
     if (intercepts(ex, status)) {
       const http::CgiHeader* challenge = status == 401 ? cgi_.find("WWW-Authenticate") : nullptr;
@@ -79,9 +81,6 @@ Next Steps::app_head(Exchange& ex, std::string_view block) {
       output_.drop_app(ex);
       return fail(ex, status);
     }
-  }
-  if (ex.target.upstream != config::kNone) {
-    peers_.report_success(*ex.plan, ex.target.upstream, ex.target.peer);
   }
   const config::IgnoreHeaders& ignore = ex.conf().fastcgi.ignore;
   const http::CgiHeader* redirect = cgi_.find("X-Accel-Redirect");

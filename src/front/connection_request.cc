@@ -214,7 +214,6 @@ void Connection::give_body_spool(FileResult&& result) {
 void Connection::launch_app() {
   Turn& turn = *turn_;
   Exchange& ex = turn.ex;
-  set_state(State::kWaitingApp);
   bool streams = turn.body.mode() == BodyReader::Mode::kStream;
   if (!ex.params_ready) {
     ex.body_length =
@@ -225,6 +224,9 @@ void Connection::launch_app() {
     }
     loop_.phases().build_params(ex);
   }
+  set_state(State::kDeciding);
+  if (!loop_.phases().choose_peer(ex)) return;
+  set_state(State::kWaitingApp);
   turn.app.start();
 }
 

@@ -52,7 +52,7 @@ void Exchange::reset() {
   target = AppTarget();
   params.clear();
   params_ready = false;
-  peers_tried = 0;
+  peers.forget();
   tries.clear();
   accel_buffering = true;
   body_length = -1;

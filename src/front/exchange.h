@@ -26,6 +26,7 @@
 #include "front/app_stream.h"
 #include "front/arena.h"
 #include "front/files.h"
+#include "front/peers.h"
 #include "http/date.h"
 #include "http/request_parser.h"
 #include "loop/event_loop.h"
@@ -90,7 +91,6 @@ struct AppTarget {
   std::string_view address;   // kSocket: as printed in logs, "127.0.0.1:9000", "unix:/x.sock"
   std::string_view sockaddr;  // kSocket: raw bytes to connect to
   uint32_t upstream = config::kNone;  // Model::upstreams, for keepalive pools
-  uint32_t peer = 0;                  // index into its servers' addresses (flattened)
 };
 // One try of an upstream, for $upstream_* variables.
 struct UpstreamTry {
@@ -184,7 +184,7 @@ struct Exchange {
   AppTarget target;
   Params params;
   bool params_ready = false;
-  uint64_t peers_tried = 0;           // bit per peer of the upstream
+  PeerChoice peers;                   // of the upstream; O releases it when the answer is over
   std::vector<UpstreamTry> tries;     // the newest is the running one; P adds, O counts in it
   bool accel_buffering = true;        // X-Accel-Buffering and fastcgi_buffering
   int64_t body_length = -1;           // (O) of the request body once known

@@ -71,8 +71,6 @@ std::string parse_sockaddr(std::string_view address) {
   return {};
 }
 
-uint64_t text_hash(std::string_view text) { return std::hash<std::string_view>()(text); }
-
 }  // namespace
 
 void Steps::build_params(Exchange& ex) {
@@ -99,7 +97,7 @@ void Steps::build_params(Exchange& ex) {
 Next Steps::start_app(Exchange& ex) {
   ex.split_done = false;
   ex.tries.clear();
-  ex.peers_tried = 0;
+  ex.peers.forget();
   ex.params_ready = false;
   ex.accel_buffering = ex.conf().fastcgi.buffering;
   if (ex.conf().is_alias && !ex.location_is_valid) return fail(ex, 500);
@@ -118,7 +116,8 @@ Next Steps::start_app(Exchange& ex) {
       return fail(ex, 502);
     }
   }
-  return next_peer(ex);
+  output_.pass_to_app(ex);
+  return Next::kOver;
 }
 
 // fastcgi_pass with variables: an upstream's name, a pool's address, or a socket.
@@ -139,53 +138,64 @@ bool Steps::resolve_target(Exchange& ex, std::string_view address) {
   return true;
 }
 
-Next Steps::next_peer(Exchange& ex) {
+Steps::Peer Steps::choose_peer(Exchange& ex) {
   if (ex.target.upstream != config::kNone) {
     const UpstreamPlan& upstream = ex.plan->upstreams()[ex.target.upstream];
-    uint64_t hash = 0;
-    if (upstream.source->method == config::Upstream::Method::kHash) {
-      hash = text_hash(evaluate(ex, upstream.source->hash_key));
-    } else if (upstream.source->method == config::Upstream::Method::kIpHash) {
-      std::string_view address = ex.connection->peer_binary;
-      hash = text_hash(address.size() == 4 ? address.substr(0, 3) : address);
+    const PeerTime now = ambient_.loop->now();
+    if (!ex.peers.begun()) {
+      using Method = config::Upstream::Method;
+      std::string_view key;
+      if (upstream.source->method == Method::kHash) {
+        key = evaluate(ex, upstream.source->hash_key);
+      } else if (upstream.source->method == Method::kIpHash) {
+        key = ex.connection->peer_binary;
+      }
+      ex.peers.begin(peers_.group(*ex.plan, ex.target.upstream), key, now);
+      const uint32_t most = ex.conf().fastcgi.next_upstream_tries;
+      if (most != 0) ex.peers.limit_tries(most);
     }
-    uint32_t index =
-        peers_.choose(*ex.plan, ex.target.upstream, ex.peers_tried, hash, ambient_.loop->now());
+    const uint32_t index = ex.peers.next(now);
     if (index == config::kNone) {
+      ex.tries.emplace_back().address = upstream.source->name;
+      ex.tries.back().status = 502;
+      ex.tries.back().asked = true;
       log(ex, LogLevel::kError, "no live upstreams while connecting to upstream", 0);
-      return fail(ex, 502);
+      return Peer::kNone;
     }
     const PeerPlan& peer = upstream.peers[index];
-    if (index < 64) ex.peers_tried |= uint64_t{1} << index;
     ex.target.kind = peer.is_site ? AppTarget::Kind::kSite : AppTarget::Kind::kSocket;
     ex.target.site = peer.site;
     ex.target.address = peer.address;
     ex.target.sockaddr = peer.sockaddr;
-    ex.target.peer = index;
   }
-  ex.tries.emplace_back();
-  ex.tries.back().address = ex.target.address;
-  output_.pass_to_app(ex);
-  return Next::kOver;
+  ex.tries.emplace_back().address = ex.target.address;
+  return Peer::kChosen;
 }
 
-bool Steps::may_retry(const Exchange& ex, uint32_t reason) const {
-  constexpr uint32_t kNonIdempotent = 256, kOff = 512;
+// Whether a try that ended for `reason` is followed by another; `sent`: the server may have begun
+// to work on the request.
+bool Steps::may_retry(const Exchange& ex, uint32_t reason, bool sent) const {
+  constexpr uint32_t kNonIdempotent = 256;
   const config::FastcgiConf& conf = ex.conf().fastcgi;
-  if (ex.target.upstream == config::kNone) return false;
-  const UpstreamPlan& upstream = ex.plan->upstreams()[ex.target.upstream];
-  if (upstream.peers.size() <= ex.tries.size()) return false;
-  if ((conf.next_upstream & kOff) != 0 || (conf.next_upstream & reason) == 0) return false;
-  if (conf.next_upstream_tries != 0 && ex.tries.size() >= conf.next_upstream_tries) return false;
+  if (ex.target.upstream == config::kNone || ex.peers.tries_left() <= 1) return false;
+  const bool idempotent = ex.method != http::Method::kPost && ex.method != http::Method::kLock &&
+                          ex.method != http::Method::kPatch;
+  if (sent && !idempotent) reason |= kNonIdempotent;
+  if ((conf.next_upstream & reason) != reason) return false;
   if (conf.next_upstream_timeout.count() != 0 &&
-      ambient_.loop->now() - ex.started > conf.next_upstream_timeout) {
+      ambient_.loop->now() - ex.peers.started() >= conf.next_upstream_timeout) {
     return false;
   }
-  bool sent = ex.tries.empty() || ex.tries.back().bytes_sent != 0;
-  bool idempotent = ex.method != http::Method::kPost && ex.method != http::Method::kLock &&
-                    ex.method != http::Method::kPatch;
-  if (sent && !idempotent && (conf.next_upstream & kNonIdempotent) == 0) return false;
   return !sent || conf.request_buffering || !ex.request->has_content_length();
+}
+
+// The server has not served the request: says so to the balancer, and forgets the try.
+void Steps::end_try(Exchange& ex, PeerChoice::Outcome outcome, std::string_view action) {
+  if (ex.peers.end(outcome, ambient_.loop->now()) == PeerChoice::Verdict::kDisabled) {
+    log(ex, LogLevel::kWarn, "upstream server temporarily disabled while " + std::string(action),
+        0);
+  }
+  output_.drop_app(ex);
 }
 
 Next Steps::app_error(Exchange& ex, AppError error, std::string_view detail) {
@@ -228,15 +238,19 @@ Next Steps::app_error(Exchange& ex, AppError error, std::string_view detail) {
     text += " while ";
     text += action;
   }
-  log(ex, level, text, 0);
-  if (in_body) return Next::kOver;
-  if (ex.target.upstream != config::kNone) {
-    peers_.report_failure(*ex.plan, ex.target.upstream, ex.target.peer, ambient_.loop->now());
+  if (in_body) {
+    log(ex, level, text, 0);
+    return Next::kOver;
   }
   if (!ex.tries.empty() && ex.tries.back().status == 0) ex.tries.back().status = status;
-  output_.drop_app(ex);
-  if (may_retry(ex, reason)) return next_peer(ex);
-  return fail(ex, status);
+  const bool again = may_retry(ex, reason, ex.tries.empty() || ex.tries.back().bytes_sent != 0);
+  // The order of nginx's lines: a timeout is told after its consequence.
+  if (status != 504) log(ex, level, text, 0);
+  end_try(ex, PeerChoice::Outcome::kFailed, action);
+  if (status == 504) log(ex, level, text, 0);
+  if (!again) return fail(ex, status);
+  output_.pass_to_app(ex);
+  return Next::kOver;
 }
 
 }  // namespace bulkhead::front

@@ -53,6 +53,12 @@ void Phases::on_body_error(Exchange& ex, uint16_t status, std::string_view reaso
   go_on(ex, impl_->fail(ex, status) == Next::kOn);
 }
 
+bool Phases::choose_peer(Exchange& ex) {
+  if (impl_->choose_peer(ex) == Steps::Peer::kChosen) return true;
+  go_on(ex, impl_->fail(ex, 502) == Next::kOn);
+  return false;
+}
+
 void Phases::build_params(Exchange& ex) { impl_->build_params(ex); }
 
 void Phases::on_app_head(Exchange& ex, std::string_view block) {

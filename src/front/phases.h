@@ -30,7 +30,7 @@ class Output {
   virtual void respond(Exchange& ex) = 0;
   // Hand the request (ex.target, ex.params, and its body as conf().fastcgi says) to an application.
   // When ex.params_ready is false, read the body first, set ex.body_length, call
-  // Phases::build_params(), then send.
+  // Phases::build_params().  Then call Phases::choose_peer(), then send to ex.target.
   // Report by Phases::on_app_head / on_app_error.  Called again after on_app_error for the next
   // peer.
   virtual void pass_to_app(Exchange& ex) = 0;
@@ -67,6 +67,9 @@ class Phases {
   void on_body_error(Exchange& ex, uint16_t status, std::string_view reason,
                      config::LogLevel level);
 
+  // The application is about to be asked: chooses the server of an upstream.  False: none may be
+  // used now, and the request has been answered.
+  bool choose_peer(Exchange& ex);
   // Fills ex.params (needs ex.body_length when the body came chunked).
   void build_params(Exchange& ex);
   // The application's CGI head.  Calls respond(), or drop_app() and goes on elsewhere.

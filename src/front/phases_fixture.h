@@ -129,8 +129,9 @@ class TestOutput : public Output {
   }
   void pass_to_app(Exchange& ex) override {
     ++apps;
-    if (!ex.tries.empty()) ex.tries.back().asked = true;
     if (!ex.params_ready) phases->build_params(ex);
+    if (!phases->choose_peer(ex)) return;
+    if (!ex.tries.empty()) ex.tries.back().asked = true;
     params.clear();
     for (size_t i = 0; i < ex.params.size(); ++i) {
       params[std::string(ex.params.name(i))] = ex.params.value(i);

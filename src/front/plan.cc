@@ -1,5 +1,7 @@
 #include "front/plan.h"
 
+#include "config/nginx_values.h"
+
 namespace bulkhead::front {
 
 using config::RefKind;
@@ -107,6 +109,13 @@ size_t alias_cut_of(const config::Location& location) {
   return origin->kind == Kind::kRegex ? LocationPlan::kWholeUri : origin->text.size();
 }
 
+// Servers written alike are one server to `hash ... consistent`.
+uint32_t first_written_so(const config::Upstream& upstream, size_t server) {
+  uint32_t first = 0;
+  while (upstream.servers[first].address != upstream.servers[server].address) ++first;
+  return first;
+}
+
 constexpr std::string_view kNginxProduct = "nginx", kNginxVersion = "nginx/1.22.1";
 
 }  // namespace
@@ -160,13 +169,15 @@ void Plan::build_upstreams() {
   upstreams_.reserve(model_->upstreams.size());
   for (uint32_t i = 0; i < model_->upstreams.size(); ++i) {
     const config::Upstream& source = model_->upstreams[i];
-    UpstreamPlan plan{&source, {}};
+    UpstreamPlan plan{&source, {}, nullptr};
     for (size_t s = 0; s < source.servers.size(); ++s) {
       const config::UpstreamServer& server = source.servers[s];
       PeerPlan peer;
       peer.address = server.address;
       peer.weight = server.weight;
+      peer.server = first_written_so(source, s);
       peer.max_fails = server.max_fails;
+      peer.max_conns = server.max_conns;
       peer.fail_timeout = server.fail_timeout;
       peer.backup = server.backup;
       peer.down = server.down;
@@ -179,9 +190,11 @@ void Plan::build_upstreams() {
       if (s >= source.sockaddrs.size()) continue;
       for (const std::string& sockaddr : source.sockaddrs[s]) {
         peer.sockaddr = sockaddr;
+        peer.address = config::sockaddr_text(sockaddr);
         plan.peers.push_back(peer);
       }
     }
+    if (source.consistent) plan.points = make_hash_points(plan);
     upstreams_.push_back(std::move(plan));
     upstream_by_name_.try_emplace(source.name, i);
   }

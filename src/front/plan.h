@@ -15,6 +15,7 @@
 #include "config/snapshot.h"
 #include "front/exchange.h"
 #include "front/location_table.h"
+#include "front/peers.h"
 #include "front/server_names.h"
 #include "ipc/site_channel.h"
 
@@ -28,13 +29,15 @@ struct PeerPlan {
   std::string sockaddr;
   bool is_site = false;
   uint32_t site = 0;
-  uint32_t weight = 1, max_fails = 1;
+  uint32_t server = 0;  // the first of Upstream::servers written as this one is
+  uint32_t weight = 1, max_fails = 1, max_conns = 0;
   std::chrono::milliseconds fail_timeout{10000};
   bool backup = false, down = false;
 };
 struct UpstreamPlan {
   const config::Upstream* source = nullptr;
   std::vector<PeerPlan> peers;
+  HashPoints points;  // hash ... consistent
 };
 
 struct LocationPlan {

@@ -59,6 +59,9 @@ class Steps : public RewriteHost {
   Next app_head(Exchange& ex, std::string_view block);
   Next app_error(Exchange& ex, AppError error, std::string_view detail);
   void build_params(Exchange& ex);
+  // Chooses the server that is asked (next).  kNone: the request must fail with 502.
+  enum class Peer : uint8_t { kChosen, kNone };
+  Peer choose_peer(Exchange& ex);
 
   // ---- logs ------------------------------------------------------------------------------------
   void log(Exchange& ex, config::LogLevel level, std::string_view text, int errno_value) override;
@@ -97,9 +100,9 @@ class Steps : public RewriteHost {
   Next builtin_page(Exchange& ex, uint16_t status);
   void drop_body(Exchange& ex);
   // applications
-  Next next_peer(Exchange& ex);
   bool resolve_target(Exchange& ex, std::string_view address);
-  bool may_retry(const Exchange& ex, uint32_t reason) const;
+  bool may_retry(const Exchange& ex, uint32_t reason, bool sent) const;
+  void end_try(Exchange& ex, PeerChoice::Outcome outcome, std::string_view action);
   bool intercepts(Exchange& ex, uint16_t status) const;
   void copy_app_headers(Exchange& ex);
   void set_app_content_type(Exchange& ex, std::string_view value);
