@@ -262,13 +262,32 @@ def test_sockets(server):
 LONG = '<?php file_put_contents("php://stderr", str_repeat("abcdefghij", 250) . "\\n"); echo "ok";'
 
 
+def unsplit(log):
+    """A log with the pieces of the long line put together, and the bytes of each piece but the last: where the
+    text is cut depends on how many digits the worker's number has."""
+    others, texts, sizes = [], [], []
+    for line in log.splitlines():
+        piece = re.search(r'said into stderr: "([a-j]*)"$', line)
+        if piece is None:
+            others.append(even(line))
+        else:
+            texts.append(piece[1])
+            sizes.append(len(line))
+            others.append(even(line[:piece.start(1)]))
+    return others, ''.join(texts), sizes[:-1]
+
+
 def test_long_lines_are_split_at_log_limit(work):
+    logs = []
+
     def act(server):
         work.write(f'{server.dir}/long.php', LONG)
         assert ask(server, 'long.php') == 'ok'
-        wait_for(lambda: 'said into stderr' in server.read('fpm.log'), 5)
-        time.sleep(0.3)
-    peer, ours = both_logs(work, act, 'limit', GOOD.replace('daemonize', 'log_limit = 600\ndaemonize'))
+        wait_for(lambda: len(unsplit(server.read('fpm.log'))[1]) >= 2500, 5)
+        logs.append(unsplit(server.read('fpm.log')))
+    both_logs(work, act, 'limit', GOOD.replace('daemonize', 'log_limit = 600\ndaemonize'))
+    peer, ours = logs
+    assert peer[1] == 'abcdefghij' * 250 and len(peer[2]) == 4
     assert ours == peer
 
 
