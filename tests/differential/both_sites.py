@@ -249,7 +249,7 @@ http {
                                      precision=9";
             fastcgi_param PHP_ADMIN_VALUE "open_basedir=@WWW@";
             include @TOP@/share/conf/fastcgi_params;
-            fastcgi_pass unix:@DIR@/a.sock;
+            fastcgi_pass unix:@DIR@/value.sock;
         }
         location /intercept/ {
             error_page 404 /static404.html;
@@ -303,12 +303,10 @@ http {
 }
 '''
 
-FPM = '''[global]
-error_log = @DIR@/fpm.log
-[a]
+POOL = '''[@NAME@]
 user = www-data
 group = www-data
-listen = @DIR@/a.sock
+listen = @DIR@/@NAME@.sock
 listen.owner = www-data
 listen.group = www-data
 pm = static
@@ -325,6 +323,9 @@ php_admin_value[session.save_path] = @DIR@
 php_value[html_errors] = off
 php_value[display_errors] = on
 '''
+# PHP_VALUE has a pool of its own: a worker of php-fpm keeps what it was told for all requests that follow, and would
+# answer the other cases by it (no upload, for one, under the open_basedir it was given).
+FPM = '[global]\nerror_log = @DIR@/fpm.log\n' + POOL.replace('@NAME@', 'a') + POOL.replace('@NAME@', 'value')
 
 # Values that differ from run to run or by port are left out by the scripts themselves.
 PHP = {
