@@ -3,7 +3,9 @@
 A peer serves DIR/www as user www-data on a free port.  `cpu_seconds()` sums the CPU time of all of
 its processes (threads included; children that have ended count through their parent).
 """
+import hashlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -12,30 +14,37 @@ import time
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 TICK = os.sysconf('SC_CLK_TCK')
 
-POOL = '''[bench]
+POOL = '''[{pool}]
 user = www-data
 group = www-data
-listen = {run}/php.sock
+listen = {run}/{pool}.sock
 listen.owner = www-data
 listen.group = www-data
-pm = dynamic
+{pm}
+chdir = /
+{more}
+'''
+DYNAMIC = '''pm = dynamic
 pm.max_children = 5
 pm.start_servers = 2
 pm.min_spare_servers = 1
-pm.max_spare_servers = 3
-chdir = /
-'''
+pm.max_spare_servers = 3'''
+ONDEMAND = '''pm = ondemand
+pm.max_children = 5
+pm.process_idle_timeout = 10s'''
 SERVER = '''
     server {{
         listen 127.0.0.1:{port};
-        server_name localhost;
+        server_name {name};
         root {www};
         index index.php index.html;
-        location / {{ try_files $uri $uri/ =404; }}
+        client_max_body_size 64m;
+        {more}
+        location / {{ try_files $uri $uri/ /index.php?$args; }}
         location ~ \\.php$ {{
             try_files $uri =404;
             fastcgi_split_path_info ^(.+\\.php)(/.+)$;
-            fastcgi_pass unix:{run}/php.sock;
+            fastcgi_pass {target};
             fastcgi_index index.php;
             fastcgi_param SCRIPT_FILENAME $document_root$fastcgi_script_name;
             include {params};
@@ -56,8 +65,9 @@ http {{
     keepalive_timeout 65;
     keepalive_requests 100000000;
     access_log {run}/access.log;
-    {server}
-}}
+    server_names_hash_bucket_size 128;
+    server_names_hash_max_size 32768;
+{server}}}
 '''
 
 
@@ -100,12 +110,33 @@ def cpu_of(pid):
     return total
 
 
-class Peer:
-    """A set of processes started from `commands()` in a folder of its own."""
-    name = '?'
+def memory_of(pid):
+    """(resident, proportional) bytes of one process."""
+    sizes = {'Rss': 0, 'Pss': 0}
+    try:
+        with open(f'/proc/{pid}/smaps_rollup', encoding='ascii') as f:
+            for line in f:
+                name, _, rest = line.partition(':')
+                if name in sizes:
+                    sizes[name] = int(rest.split()[0]) * 1024
+    except (OSError, IndexError):
+        pass
+    return sizes['Rss'], sizes['Pss']
 
-    def __init__(self, work, www):
-        self.www, self.port, self.processes = www, free_port(), []
+
+class Peer:
+    """A set of processes started from `commands()` in a folder of its own.
+
+    `sites`: so many more sites site1.example ... with a pool each, all serving the same root.
+    """
+    name = '?'
+    server = ''  # more directives for the server block
+    pool = ''    # more directives for the pool
+    upstream = ''
+    target = 'unix:{run}/{pool}.sock'
+
+    def __init__(self, work, www, sites=0):
+        self.www, self.port, self.processes, self.sites = www, free_port(), [], sites
         self.run = os.path.join(work, self.name.replace(' ', ''))
         os.makedirs(self.run)
         os.chmod(self.run, 0o755)
@@ -119,10 +150,21 @@ class Peer:
     def configure(self):
         """(nginx.conf, php-fpm.conf)"""
         conf = os.path.join(TOP, 'share/conf')
-        server = SERVER.format(port=self.port, www=self.www, run=self.run, params=f'{conf}/fastcgi_params')
-        return (self.write('nginx.conf', NGINX.format(run=self.run, types=f'{conf}/mime.types', server=server)),
-                self.write('fpm.conf', f'[global]\nerror_log = {self.run}/fpm.log\n'
-                           f'pid = {self.run}/fpm.pid\n' + POOL.format(run=self.run)))
+        blocks, pools = '', f'[global]\nerror_log = {self.run}/fpm.log\npid = {self.run}/fpm.pid\n'
+        for number in range(self.sites + 1):
+            pool = f'site{number}' if number else 'bench'
+            blocks += self.upstream.format(run=self.run, pool=pool)
+            blocks += SERVER.format(port=self.port, www=self.www, params=f'{conf}/fastcgi_params', more=self.server,
+                                    name=f'{pool}.example' if number else 'localhost',
+                                    target=self.target.format(run=self.run, pool=pool))
+            pools += POOL.format(run=self.run, pool=pool, pm=ONDEMAND if number else DYNAMIC, more=self.pool)
+        return (self.write('nginx.conf', NGINX.format(run=self.run, types=f'{conf}/mime.types', server=blocks)),
+                self.write('fpm.conf', pools))
+
+    @classmethod
+    def missing(cls):
+        """Debian packages to install before this peer can run; empty: it can."""
+        return ''
 
     def start(self):
         for command in self.commands(*self.configure()):
@@ -151,6 +193,23 @@ class Peer:
     def body(self, path):
         return self.get(path).split(b'\r\n\r\n', 1)[-1]
 
+    def digest(self, path, method='GET', body=b'', headers='', host='localhost'):
+        """What the peer answers, as far as every peer must answer the same: status, length, body."""
+        with socket.create_connection(('127.0.0.1', self.port), 60) as s:
+            length = f'Content-Length: {len(body)}\r\n' if body else ''
+            more = ''.join(line + '\r\n' for line in headers.splitlines())
+            s.sendall(f'{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{length}{more}\r\n'.encode() + body)
+            whole = b''.join(iter(lambda: s.recv(1 << 20), b''))
+        head, _, content = whole.partition(b'\r\n\r\n')
+        if b'transfer-encoding: chunked' in head.lower():
+            content = unchunked(content)
+        return head.split(b'\r\n', 1)[0].decode('latin-1'), len(content), hashlib.sha256(content).hexdigest()
+
+    def memory(self):
+        """(resident, proportional) bytes of all processes."""
+        sizes = [memory_of(pid) for p in self.processes for pid in descendants(p.pid)]
+        return sum(r for r, _ in sizes), sum(p for _, p in sizes)
+
     def cpu_seconds(self):
         return sum(cpu_of(pid) for p in self.processes for pid in descendants(p.pid))
 
@@ -166,13 +225,114 @@ class Peer:
         self.processes = []
 
 
+def unchunked(content):
+    parts = []
+    while content:
+        size, _, content = content.partition(b'\r\n')
+        n = int(size.split(b';')[0], 16)
+        if n == 0:
+            break
+        parts.append(content[:n])
+        content = content[n + 2:]
+    return b''.join(parts)
+
+
 class Stock(Peer):
     """The article's set-up on Debian: nginx, php-fpm, opcache on."""
     name = 'nginx + php-fpm'
+    defines = ()
+
+    @classmethod
+    def missing(cls):
+        return '' if shutil.which('nginx') and shutil.which('php-fpm8.2') else 'nginx-light php8.2-fpm'
 
     def commands(self, nginx, fpm):
-        return (['/usr/sbin/php-fpm8.2', '-F', '-y', fpm],
+        flags = [word for define in self.defines for word in ('-d', define)]
+        return (['/usr/sbin/php-fpm8.2', '-F', '-y', fpm, *flags],
                 ['/usr/sbin/nginx', '-p', self.run, '-c', nginx, '-g', 'daemon off;'])
+
+
+class StockFileCache(Stock):
+    """As Stock, with nginx's own cache of open files."""
+    name = 'nginx with open_file_cache'
+    server = 'open_file_cache max=10000 inactive=60s; open_file_cache_valid 1s; open_file_cache_errors on;'
+
+
+class StockTuned(Stock):
+    """Connections to php-fpm kept alive, and opcache asking for permission as it should."""
+    name = 'nginx + php-fpm, keep-alive and validate_permission'
+    defines = ('opcache.validate_permission=1',)
+    upstream = '    upstream {pool}_php {{ server unix:{run}/{pool}.sock; keepalive 16; }}\n'
+    server = 'fastcgi_keep_conn on;'
+    target = '{pool}_php'
+
+
+class StockNoCache(Stock):
+    """As the article ends: opcache off."""
+    name = 'nginx + php-fpm, opcache off'
+    defines = ('opcache.enable=0',)
+
+
+class MasterPerSite(Stock):
+    """One php-fpm master for each site, the known way to keep caches apart."""
+    name = 'nginx + one php-fpm master per site'
+
+    def commands(self, nginx, fpm):
+        with open(fpm, encoding='utf-8') as f:
+            head, *pools = f.read().split('[')[1:]
+        masters = []
+        for number, pool in enumerate(pools):
+            conf = self.write(f'fpm{number}.conf', f'[{head.replace("fpm.pid", f"fpm{number}.pid")}[{pool}')
+            masters.append(['/usr/sbin/php-fpm8.2', '-F', '-y', conf])
+        return (*masters, ['/usr/sbin/nginx', '-p', self.run, '-c', nginx, '-g', 'daemon off;'])
+
+
+class Apache(Peer):
+    """Apache with mpm-itk (each site its user) and PHP inside."""
+    name = 'Apache mpm-itk + mod_php'
+
+    @classmethod
+    def missing(cls):
+        modules = '/usr/lib/apache2/modules/'
+        there = all(os.path.exists(modules + m) for m in ('mpm_itk.so', 'libphp8.2.so'))
+        return '' if there else 'apache2 libapache2-mpm-itk libapache2-mod-php8.2'
+
+    def configure(self):
+        modules = '/usr/lib/apache2/modules'
+        names = 'mpm_prefork mpm_itk authz_core dir mime log_config unixd'.split()
+        loads = ''.join(f'LoadModule {m}_module {modules}/mod_{m}.so\n' if m != 'mpm_itk' else
+                        f'LoadModule mpm_itk_module {modules}/mpm_itk.so\n' for m in names
+                        if m in ('mpm_itk',) or os.path.exists(f'{modules}/mod_{m}.so'))
+        return (self.write('apache.conf', loads + f'''LoadModule php_module {modules}/libphp8.2.so
+ServerRoot {self.run}
+ServerName localhost
+PidFile {self.run}/apache.pid
+ErrorLog {self.run}/error.log
+LogFormat "%h %l %u %t \\"%r\\" %>s %b \\"%{{Referer}}i\\" \\"%{{User-agent}}i\\"" combined
+CustomLog {self.run}/access.log combined
+Listen 127.0.0.1:{self.port}
+User www-data
+Group www-data
+TypesConfig {TOP}/share/conf/mime.types
+KeepAlive On
+MaxKeepAliveRequests 0
+KeepAliveTimeout 65
+StartServers 5
+MaxRequestWorkers 256
+DocumentRoot {self.www}
+DirectoryIndex index.php index.html
+<Directory {self.www}>
+  AllowOverride None
+  Require all granted
+  <FilesMatch "\\.php$">
+    SetHandler application/x-httpd-php
+  </FilesMatch>
+</Directory>
+AssignUserID www-data www-data
+'''),)
+
+    def commands(self, conf):
+        return (['/usr/sbin/apache2', '-DFOREGROUND', '-f', conf],)
 
 
 class Bulkhead(Peer):
