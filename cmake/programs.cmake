@@ -8,6 +8,7 @@ foreach(p
     "bulkhead-master|master_main.cc|bulkhead_master"
     "bulkhead-front|front_main.cc|bulkhead_front"
     "bulkhead-files|files_main.cc|bulkhead_opener"
+    "bulkhead-sendmail|sendmail_main.cc|bulkhead_mail"
     "bulkhead-php${PHP_VERSION}|php_main.cc|bulkhead_pool")
   string(REPLACE "|" ";" p "${p}")
   list(GET p 0 name)

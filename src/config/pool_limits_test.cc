@@ -107,9 +107,9 @@ TEST(SendmailPath, QuotesWhatItIsGiven) {
   pool.mail_from = "a@b";
   pool.mail_site_header = true;
   EXPECT_EQ(sendmail_path(pool, "/usr/lib/x/bulkhead-sendmail"),
-            "'/usr/lib/x/bulkhead-sendmail' -t -i --relay='[::1]:25' --from='a@b' "
+            "'/usr/lib/x/bulkhead-sendmail' -t -i --no-tempfail --relay='[::1]:25' --from='a@b' "
             "--site='it'\\''s'");
-  EXPECT_EQ(sendmail_path(PoolConfig(), "/s"), "'/s' -t -i");
+  EXPECT_EQ(sendmail_path(PoolConfig(), "/s"), "'/s' -t -i --no-tempfail");
 }
 
 }  // namespace

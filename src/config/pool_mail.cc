@@ -90,7 +90,7 @@ std::optional<std::string_view> mail_fault(std::string_view name, std::string_vi
 }
 
 std::string sendmail_path(const PoolConfig& pool, std::string_view program) {
-  std::string line = quoted(program) + " -t -i";
+  std::string line = quoted(program) + " -t -i --no-tempfail";
   if (!pool.mail_relay.empty()) line += " --relay=" + quoted(pool.mail_relay);
   if (!pool.mail_from.empty()) line += " --from=" + quoted(pool.mail_from);
   if (pool.mail_site_header) line += " --site=" + quoted(pool.name);

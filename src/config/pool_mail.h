@@ -23,7 +23,8 @@ std::optional<MailRelay> parse_relay(std::string_view text);
 std::optional<std::string_view> mail_fault(std::string_view name, std::string_view value);
 
 // The command line for PHP's sendmail_path: `program` with the pool's settings as its options,
-// each quoted for the shell.
+// each quoted for the shell.  PHP's mail() takes "try again later" for "it is queued", and nothing
+// is queued here: such failures are told as final ones.
 std::string sendmail_path(const PoolConfig& pool, std::string_view program);
 
 }  // namespace bulkhead::config
