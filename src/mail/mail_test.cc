@@ -244,9 +244,9 @@ TEST(Options, OfOurs) {
 }
 
 TEST(Options, ThatCannotBeHonouredAreRefused) {
-  for (const char* flag : {"-X/tmp/log", "-bs", "-bd", "-bi", "-f", "-Z", "--relay",
-                           "--relay=", "--timeout=0", "--timeout=3601", "--timeout=x", "--from=a b",
-                           "--huh", "-fa@b\x1b", "a\x01@b"}) {
+  for (const char* flag :
+       {"-X/tmp/log", "-bs", "-bd", "-bi", "-f", "-Z", "--relay", "--relay=", "--timeout=0",
+        "--timeout=3601", "--timeout=x", "--from=a b", "--huh", "-fa@b\x1b", "a\x01@b"}) {
     EXPECT_FALSE(parse_options({flag})) << flag;
   }
 }
