@@ -188,8 +188,7 @@ bool FpmParser::entry(const std::string& name, const std::string& value) {
       std::optional<std::string_view> wrong;
       bool is_text = row.form == FpmForm::kString || row.form == FpmForm::kWords ||
                      row.form == FpmForm::kChecked;
-      if (is_text && !expand_pool(&text))
-        wrong = "Can't use '$pool' when the pool is not defined";
+      if (is_text && !expand_pool(&text)) wrong = "Can't use '$pool' when the pool is not defined";
       if (!wrong) wrong = fpm_store(row, text, into);
       if (wrong) {
         return error_here("unable to parse value for entry '" + name + "': " + std::string(*wrong));
