@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "master/commands.h"
+#include "master/exec_command.h"
 #include "master/fpm_cli.h"
 #include "master/load.h"
 #include "master/master.h"
@@ -127,6 +128,7 @@ int run_verbs(int argc, char** argv) {
     verbs.push_back(app.add_subcommand(name, help));
   }
   for (CLI::App* verb : verbs) places.add_to(verb);
+  app.add_subcommand("exec", "run a command as a site, inside its sandbox");  // run() takes it
   serve->add_flag("-t,--test", also_test, "check the configuration and exit");
   test->add_flag("--dump", dump, "print the configuration as it was read");
   test->add_flag("-q,--quiet", quiet, "print only errors and warnings");
@@ -168,6 +170,9 @@ int run(int argc, char** argv) {
   }
   if (!words.empty() && std::string_view(words[0]) == "php-fpm") {
     return run_fpm("php-fpm", words.subspan(1));
+  }
+  if (!words.empty() && std::string_view(words[0]) == "exec") {
+    return master::run_exec(words.subspan(1));
   }
   // `bulkhead -t` is short for `bulkhead test`.
   if (!words.empty() && std::string_view(words[0]) == "-t") {

@@ -46,6 +46,7 @@ constexpr Rule kRules[] = {
     {Op::kStop, "stop",                      kMaster,          kAnyPhase,            1, 1,                     0, 0,   0},
     {Op::kReopen, "reopen",                  kMaster,          kAnyPhase,            0, 0,                     1, 1,   0},
     {Op::kResize, "resize",                  kMaster,          kAnyPhase,            0, 0,                     1, 1,   0},
+    {Op::kExec, "exec",                      kMaster,          kAnyPhase,            0, 0,                     1, 1,   0},
 };
 // clang-format on
 

@@ -54,6 +54,7 @@ enum class Op : uint16_t {
   kStop = 140,    // u8: 0 fast, 1 graceful (finish running requests)
   kReopen = 141,  // + new access log descriptor
   kResize = 142,  // new pool config memfd: only pm numbers changed
+  kExec = 143,    // a session of exec/protocol.h: somebody wants to run a command in the site
 };
 
 struct Header {

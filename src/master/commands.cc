@@ -47,15 +47,6 @@ Result<pid_t> read_pid(const std::string& path) {
   return pid;
 }
 
-// The pid file a server with these options writes.
-Result<std::string> find_pid_path(const Options& options) {
-  if (!options.pid.empty()) return options.pid;
-  auto loaded = load(options);
-  if (loaded) return loaded->model->pid_path;
-  if (loaded.error().nginx) return fail(loaded.error().nginx->describe());
-  return fail(loaded.error().fpm.empty() ? "no configuration" : loaded.error().fpm.back().text);
-}
-
 int exec(const std::string& program, std::vector<std::string> arguments) {
   std::vector<char*> argv{const_cast<char*>(program.c_str())};
   for (std::string& a : arguments) argv.push_back(a.data());
@@ -111,6 +102,14 @@ std::string status_table(std::string_view json) {
 }
 
 }  // namespace
+
+Result<std::string> find_pid_path(const Options& options) {
+  if (!options.pid.empty()) return options.pid;
+  auto loaded = load(options);
+  if (loaded) return loaded->model->pid_path;
+  if (loaded.error().nginx) return fail(loaded.error().nginx->describe());
+  return fail(loaded.error().fpm.empty() ? "no configuration" : loaded.error().fpm.back().text);
+}
 
 int signal_nginx(const Options& options, const std::string& signal) {
   Log log;

@@ -11,6 +11,9 @@
 
 namespace bulkhead::master {
 
+// The pid file that a server with these options writes.
+[[nodiscard]] Result<std::string> find_pid_path(const Options& options);
+
 // `nginx -s stop|quit|reopen|reload`: nginx's texts and exit codes.
 int signal_nginx(const Options& options, const std::string& signal);
 

@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "exec/client.h"
 #include "master/fpm_cli.h"
 #include "master/log_files.h"
 #include "sys/files.h"
@@ -217,6 +218,7 @@ bool Master::start_children() {
       [this](const std::string& version, ipc::Op op, std::string_view payload,
              std::span<const sys::FdRef> fds) { return to_zygote(version, op, payload, fds); },
       [this] {
+        if (exec_door_ != nullptr) exec_door_->look_again();
         maybe_started();
         maybe_stopped();
       }});
@@ -272,6 +274,12 @@ void Master::write_pid() {
     control_ = std::move(*control);
   } else {
     log_.nginx(LogLevel::kWarn, "no status: " + control.error().describe());
+  }
+  auto door = ExecDoor::create({*loop_, log_, *sites_, now_}, exec::socket_path(pid_path_));
+  if (door) {
+    exec_door_ = std::move(*door);
+  } else {
+    log_.nginx(LogLevel::kWarn, "no bulkhead exec: " + door.error().describe());
   }
 }
 

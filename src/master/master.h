@@ -14,6 +14,7 @@
 #include "master/child_process.h"
 #include "master/children.h"
 #include "master/control_socket.h"
+#include "master/exec_door.h"
 #include "master/front_settings.h"
 #include "master/listeners.h"
 #include "master/load.h"
@@ -138,6 +139,7 @@ class Master {
   std::map<std::string, Zygote> zygotes_;  // by version as configured; "" is the default
   std::unique_ptr<Sites> sites_;
   std::unique_ptr<ControlSocket> control_;
+  std::unique_ptr<ExecDoor> exec_door_;
   std::unique_ptr<loop::Timer> deadline_, heartbeat_;
   State state_ = State::kStarting;
   Stop stop_how_ = Stop::kFast;

@@ -200,6 +200,7 @@ void Master::maybe_stopped() {
 void Master::finish() {
   done_ = true;
   control_.reset();
+  exec_door_.reset();
   if (pid_written_) sys::remove_file(pid_path_);
   if (options_.kind == Kind::kFpm) {
     if (exit_code_ == 0) log_.fpm(FpmLevel::kNotice, "exiting, bye-bye!");

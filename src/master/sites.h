@@ -9,6 +9,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -68,6 +69,18 @@ class Sites {
   void refused(uint32_t front, uint32_t id);
   // New access log descriptors.
   void reopen_logs();
+  // sites_exec.cc: commands (`bulkhead exec`)
+  enum class CommandState : uint8_t { kReady, kStarting, kFailed, kGone };
+  // Wakes the site when it sleeps.
+  CommandState ready_for_command(uint32_t id);
+  struct CommandUser {
+    std::string name;  // the site's
+    uid_t uid;
+    gid_t gid;
+  };
+  // Hands a session to the site's pool.
+  Result<CommandUser> begin_command(uint32_t id, sys::FdRef session);
+  [[nodiscard]] std::optional<uid_t> user_of(uint32_t id) const;
   void stop_all(bool graceful, Millis patience);
   void kill_all();
 

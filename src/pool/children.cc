@@ -137,7 +137,10 @@ void Pool::reap() {
   while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
     const auto at = std::find_if(children_.begin(), children_.end(),
                                  [pid](const auto& child) { return child->pid == pid; });
-    if (at == children_.end()) continue;  // a process a worker left behind
+    if (at == children_.end()) {
+      commands_->reap(pid, status);  // else a process a worker left behind
+      continue;
+    }
     std::unique_ptr<Child> child = std::move(*at);
     children_.erase(at);
     bury(*child, status);

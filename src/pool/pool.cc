@@ -62,6 +62,7 @@ Status Pool::start() {
   log_.flush_waiting();
   opener_ = TRY(opener::Opener::create(*loop_, std::move(channels_),
                                        {.spawn = [this] { check_requests(); }, .closed = [] {}}));
+  commands_ = std::make_unique<exec::Sessions>(*loop_, config_.env, [this] { finish_if_empty(); });
   maintenance_ = std::make_unique<loop::Timer>([this] { maintain(); });
   recheck_ = std::make_unique<loop::Timer>([this] { check_requests(); });
   respawn_ = std::make_unique<loop::Timer>([this] {
@@ -120,6 +121,9 @@ void Pool::on_message(ipc::Op op, std::string_view payload, std::vector<sys::Fd>
     case ipc::Op::kResize:
       if (!fds.empty()) resize(fds[0]);
       break;
+    case ipc::Op::kExec:
+      if (!fds.empty()) commands_->begin(std::move(fds[0]));
+      break;
     default:
       break;
   }
@@ -175,7 +179,8 @@ void Pool::check_idle_site() {
   const int64_t now = now_us();
   const Census c = census();
   const bool opening = loop_->now() - opener_->last_active() < kMaintenance;
-  if (c.active > 0 || c.pending > 0 || opening || scoreboard_->accepted() != accepted_seen_) {
+  if (c.active > 0 || c.pending > 0 || opening || commands_->busy() ||
+      scoreboard_->accepted() != accepted_seen_) {
     accepted_seen_ = scoreboard_->accepted();
     busy_us_ = now;
     idle_told_ = false;
@@ -214,6 +219,7 @@ void Pool::stop_gracefully() {
   if (state_ != State::kRunning) return;
   state_ = State::kDraining;
   drain_until_us_ = now_us() + std::chrono::microseconds(kDrainMax).count();
+  commands_->finish();
   drain();
 }
 
@@ -237,13 +243,15 @@ void Pool::stop_fast() {
   if (state_ == State::kStopping) return;
   state_ = State::kStopping;
   signal_all(SIGTERM);
+  commands_->end_now();
   stop_timer_->arm(*loop_, kKillAfter);
   finish_if_empty();
 }
 
 void Pool::finish_if_empty() {
-  if (state_ != State::kRunning && children_.empty() && ring_->pending() == 0) loop_->stop();
-  if (state_ == State::kStopping && children_.empty()) loop_->stop();
+  const bool empty = children_.empty() && !commands_->busy();
+  if (state_ != State::kRunning && empty && ring_->pending() == 0) loop_->stop();
+  if (state_ == State::kStopping && empty) loop_->stop();
   // A request that came while the last workers were leaving still gets one.
   if (state_ == State::kDraining && children_.empty() && ring_->pending() > 0) drain();
 }

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "config/pool_config.h"
+#include "exec/sessions.h"
 #include "ipc/channel.h"
 #include "loop/event_loop.h"
 #include "opener/opener.h"
@@ -111,6 +112,7 @@ class Pool final : private loop::IoHandler {
   sys::SignalSource signals_;
   std::unique_ptr<ipc::Channel> master_;
   std::unique_ptr<opener::Opener> opener_;
+  std::unique_ptr<exec::Sessions> commands_;
   std::vector<std::unique_ptr<Child>> children_;
   std::unique_ptr<loop::Timer> maintenance_, recheck_, heartbeat_, respawn_, stop_timer_;
   State state_ = State::kRunning;
