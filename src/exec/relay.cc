@@ -98,7 +98,12 @@ std::optional<Result<int>> Conversation::hear() {
   char buffer[sizeof(SessionMessage) + kAnswerTextMax];
   size_t size = 0;
   std::vector<sys::Fd> unwanted;
-  switch (sys::receive_message(session_, buffer, &size, &unwanted)) {
+  auto received = sys::receive_message(session_, buffer, &size, &unwanted);
+  // A pool that closed before it read all we said: an error is reported first, then what it said.
+  if (received == sys::ReceiveResult::kClosed) {
+    received = sys::receive_message(session_, buffer, &size, &unwanted);
+  }
+  switch (received) {
     case sys::ReceiveResult::kWouldBlock:
       return {};
     case sys::ReceiveResult::kMessage:

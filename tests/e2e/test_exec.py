@@ -245,10 +245,10 @@ def test_signals_to_the_caller_reach_the_whole_group(site, work):
             caller.send_signal(getattr(signal, 'SIG' + name))
             assert caller.wait(20 * SLOW) == 5, name
             assert caller.stderr.readline() == f'got {name}\n'
-        if name not in ('INT', 'QUIT'):  # a shell without job control lets its background jobs ignore these
-            wait_for(lambda: not site.processes_named('sleep 60'), why=f'the group to end by {name}')
-        for pid in site.processes_named('sleep 60'):
-            os.kill(pid, signal.SIGKILL)
+            if name not in ('INT', 'QUIT'):  # a shell without job control lets its background jobs ignore these
+                wait_for(lambda: not site.processes_named('sleep 60'), why=f'the group to end by {name}')
+            for pid in site.processes_named('sleep 60'):
+                os.kill(pid, signal.SIGKILL)
 
 
 def test_a_killed_caller_hangs_up_on_its_command(site, work):
