@@ -239,15 +239,19 @@ def test_requests_are_served_beside_a_command(site, work):
 
 def test_signals_to_the_caller_reach_the_whole_group(site, work):
     script = 'trap "echo got $1 >&2; exit 5" $1; sleep 60 & sleep 60 & echo ready; wait'
+
+    def sleeps():
+        return [pid for pid, facts in site.server.descendants().items() if facts[2] == 'sleep 60']
     for name in ('INT', 'TERM', 'HUP', 'QUIT', 'USR1', 'USR2'):
         with site.running('one', '--', 'bash', '-c', script, 'bash', name) as caller:
             assert caller.stdout.readline() == 'ready\n'
+            wait_for(lambda: len(sleeps()) == 2, why='the background jobs')
             caller.send_signal(getattr(signal, 'SIG' + name))
             assert caller.wait(20 * SLOW) == 5, name
             assert caller.stderr.readline() == f'got {name}\n'
             if name not in ('INT', 'QUIT'):  # a shell without job control lets its background jobs ignore these
-                wait_for(lambda: not site.processes_named('sleep 60'), why=f'the group to end by {name}')
-            for pid in site.processes_named('sleep 60'):
+                wait_for(lambda: not sleeps(), why=f'the group to end by {name}')
+            for pid in sleeps():
                 os.kill(pid, signal.SIGKILL)
 
 
