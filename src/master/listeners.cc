@@ -293,6 +293,12 @@ std::vector<sys::FdRef> Listeners::pools(const Loaded& loaded) const {
   return out;
 }
 
+std::vector<sys::FdRef> Listeners::all() const {
+  std::vector<sys::FdRef> out;
+  for (const auto& [key, open] : open_) out.emplace_back(open.socket);
+  return out;
+}
+
 int Listeners::number_of(const std::string& sockaddr) const {
   auto at = open_.find(key_of(sockaddr));
   return at == open_.end() ? -1 : at->second.socket.get();

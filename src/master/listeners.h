@@ -41,6 +41,8 @@ class Listeners {
   // Loaded::pool_addresses.
   [[nodiscard]] std::vector<sys::FdRef> web(const Loaded& loaded) const;
   [[nodiscard]] std::vector<sys::FdRef> pools(const Loaded& loaded) const;
+  // All that are open, for a server that takes them over.
+  [[nodiscard]] std::vector<sys::FdRef> all() const;
   // "ADDRESS", fd: for php-fpm's "using inherited socket" lines.
   [[nodiscard]] int number_of(const std::string& sockaddr) const;
 

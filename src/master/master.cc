@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 
 #include "exec/client.h"
@@ -26,6 +27,8 @@ Master::Master(Options options) : options_(std::move(options)) {}
 Master::~Master() = default;
 
 int Master::run() {
+  parent_ = ::getppid();
+  inherited_ = options_.kind != Kind::kFpm && std::getenv("NGINX") != nullptr;
   log_.set_person(options_.kind == Kind::kServe);
   if (!prepare() || !go_to_background() || !start_children()) return exit_code_;
   while (!done_) loop_->run_once(Millis(-1));
@@ -163,6 +166,12 @@ void Master::use_logs(const Loaded& loaded, std::vector<sys::Fd> files) {
 
 bool Master::go_to_background() {
   if (!wants_daemon()) return true;
+  daemonized_ = true;
+  if (inherited_) {  // from a server that is in the background already
+    choose_child_stderr();
+    return true;
+  }
+  parent_ = ::getpid();
   auto daemon = sys::Daemon::start();
   if (!daemon) {
     start_fail(daemon.error().describe(), 1);
@@ -235,7 +244,7 @@ bool Master::start_children() {
   if (!started) {
     start_fail(started.error().describe(), options_.kind == Kind::kFpm ? kExitSoftware : 1);
     if (front_ != nullptr) front_->signal(SIGKILL);
-    for (auto& [version, zygote] : zygotes_) zygote.process->signal(SIGKILL);
+    signal_zygotes(SIGKILL);
     if (pid_written_) sys::remove_file(pid_path_);
     return false;
   }
@@ -268,6 +277,10 @@ void Master::write_pid() {
     return;
   }
   pid_written_ = true;
+  open_control();
+}
+
+void Master::open_control() {
   auto control =
       ControlSocket::create(*loop_, control_path(pid_path_), [this] { return status_json(); });
   if (control) {

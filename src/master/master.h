@@ -46,10 +46,18 @@ class Master {
     Master& master_;
   };
   // A zygote of one PHP version, and how it is kept alive.
-  struct Zygote {
+  struct Php {  // one process of it
     std::unique_ptr<ChildProcess> process;
+    uint32_t number = 0;
+    std::string settings;  // php_settings() when it was started
+  };
+  struct Zygote {
+    Php current;
+    Php successor;                // starting, with changed settings; no process: none
+    std::map<uint32_t, Php> old;  // ending
     Backoff backoff;
-    bool ready = false;
+    bool ready = false;         // current
+    bool pools_follow = false;  // when the next one is ready, it gets all pools
     std::unique_ptr<loop::Timer> restart;
   };
   // A front that another has replaced: it finishes what it has begun.
@@ -69,6 +77,7 @@ class Master {
   void announce_start();
   void start_fail(const std::string& text, int code);
   void write_pid();
+  void open_control();
   [[nodiscard]] std::string pid_path() const;
   void set_title();
   [[nodiscard]] bool wants_daemon() const;
@@ -80,17 +89,29 @@ class Master {
   // master_children.cc: front and zygotes
   Status start_front();
   Status launch_front(FrontSettings settings);
-  Status start_zygote(const std::string& version);
-  bool to_zygote(const std::string& version, ipc::Op op, std::string_view payload,
-                 std::span<const sys::FdRef> fds);
   void configure_front();
   bool send_chunks(ipc::Op op, const std::vector<sys::FdRef>& fds);
   void on_front_message(uint32_t number, ipc::Op op, std::string_view payload);
-  void on_zygote_message(const std::string& version, ipc::Op op, std::string_view payload,
-                         std::vector<sys::Fd>& fds);
   void on_front_ended(uint32_t number, pid_t pid, const sys::Ended& ended, Millis lived);
-  void on_zygote_ended(const std::string& version, pid_t pid, const sys::Ended& ended,
-                       Millis lived);
+
+  // master_zygotes.cc
+  Status start_zygote(const std::string& version);
+  Status launch_php(const std::string& version, Php* php);
+  uint32_t to_zygote(const std::string& version, ipc::Op op, std::string_view payload,
+                     std::span<const sys::FdRef> fds);
+  enum class Renew : uint8_t { kChanged, kAll };
+  bool renew_zygotes(Renew which);
+  void renew_zygote(const std::string& version, Zygote& zygote);
+  void use_successor(Zygote& zygote);
+  void pools_follow(const std::string& version);
+  void signal_zygotes(int number);
+  [[nodiscard]] bool zygotes_running() const;
+  void on_zygote_message(const std::string& version, uint32_t number, ipc::Op op,
+                         std::string_view payload, std::vector<sys::Fd>& fds);
+  void on_zygote_ready(const std::string& version, uint32_t number);
+  void on_zygote_ended(const std::string& version, uint32_t number, pid_t pid,
+                       const sys::Ended& ended, Millis lived);
+  void on_current_zygote_ended(const std::string& version, const std::string& text, Millis lived);
 
   // master_fronts.cc: one front follows another
   bool to_front(uint32_t number, ipc::Op op, std::string_view payload,
@@ -102,6 +123,14 @@ class Master {
   void hurry_old_front(uint32_t number);
   void quit_front(ChildProcess& front);
   void end_old_fronts(int signal);
+
+  // master_upgrade.cc: another program takes the listening sockets over
+  void change_binary(const sys::Signal& signal);
+  Status start_new_binary();
+  void on_new_binary_ended(const sys::Ended& ended);
+  Status move_pid_file(const std::string& to);
+  void stop_accepting(const sys::Signal& signal);
+  [[nodiscard]] bool another_serves() const;
 
   // master_signals.cc: reload, reopen, stop
   void on_signals();
@@ -137,15 +166,21 @@ class Master {
   Backoff front_backoff_;
   std::unique_ptr<loop::Timer> front_restart_;
   std::map<std::string, Zygote> zygotes_;  // by version as configured; "" is the default
+  uint32_t next_php_ = 1;
   std::unique_ptr<Sites> sites_;
   std::unique_ptr<ControlSocket> control_;
   std::unique_ptr<ExecDoor> exec_door_;
   std::unique_ptr<loop::Timer> deadline_, heartbeat_;
   State state_ = State::kStarting;
   Stop stop_how_ = Stop::kFast;
+  pid_t parent_ = 0;        // who started us, as nginx counts it: before going to the background
+  bool inherited_ = false;  // ... and gave us its listening sockets
+  bool daemonized_ = false;
+  bool no_accept_ = false;  // WINCH: front was told to finish, and no other is started
+  sys::Child new_binary_;   // after USR2; pid -1: none
   uint64_t generation_ = 0, configured_ = 0;
   bool reload_when_started_ = false;
-  bool replace_when_ready_ = false;  // php-fpm's reload: pools follow the new zygote
+  bool configure_when_ready_ = false;  // php-fpm's reload: pools follow the new zygote
   bool front_ready_ = false, pid_written_ = false, done_ = false;
   int exit_code_ = 0;
   std::string pid_path_;

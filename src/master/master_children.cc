@@ -1,6 +1,6 @@
-// Front and the zygotes: started, configured, listened to, started again.
+// Front: started, configured, listened to, started again.
 //
-// Runs in: master.  Input: messages of front and zygotes, already checked by the permit table.
+// Runs in: master.  Input: messages of front, already checked by the permit table.
 #include <fcntl.h>
 #include <signal.h>
 
@@ -175,105 +175,6 @@ void Master::on_front_ended(uint32_t number, pid_t pid, const sys::Ended& ended,
     }
   });
   front_restart_->arm(*loop_, delay);
-}
-
-Status Master::start_zygote(const std::string& version) {
-  Zygote& zygote = zygotes_[version];
-  zygote.ready = false;
-  zygote.process = std::make_unique<ChildProcess>(
-      *loop_, reaper_,
-      ChildProcess::Hooks{
-          [this, version](ipc::Op op, std::string_view payload, std::vector<sys::Fd>& fds) {
-            on_zygote_message(version, op, payload, fds);
-          },
-          [this](pid_t pid, const std::string& what) {
-            log_.nginx(LogLevel::kAlert,
-                       "killed PHP process " + std::to_string(pid) + ": it " + what);
-          },
-          [this, version](pid_t pid, const sys::Ended& ended, Millis lived) {
-            on_zygote_ended(version, pid, ended, lived);
-          }});
-  ChildProcess::Start start;
-  start.program = TRY(find_php_program(version));
-  start.argv = {start.program.substr(start.program.rfind('/') + 1), "--zygote"};
-  start.argv.insert(start.argv.end(), options_.php_args.begin(), options_.php_args.end());
-  start.environment = Environment::kWhole;
-  start.role = ipc::Role::kZygote;
-  start.blocking = true;
-  start.standard_error = child_stderr_;
-  return zygote.process->start(start);
-}
-
-bool Master::to_zygote(const std::string& version, ipc::Op op, std::string_view payload,
-                       std::span<const sys::FdRef> fds) {
-  auto at = zygotes_.find(version);
-  if (at == zygotes_.end() || !at->second.process->running()) {
-    if (at != zygotes_.end() && at->second.restart != nullptr && at->second.restart->armed()) {
-      return false;  // it is failing: its own timer brings it back
-    }
-    if (auto started = start_zygote(version); !started) {
-      log_.fpm(FpmLevel::kError, started.error().describe());
-      return false;
-    }
-    at = zygotes_.find(version);
-  }
-  return at->second.process->send(op, payload, fds);
-}
-
-void Master::on_zygote_message(const std::string& version, ipc::Op op, std::string_view payload,
-                               std::vector<sys::Fd>& fds) {
-  Zygote& zygote = zygotes_[version];
-  switch (op) {
-    case ipc::Op::kReady:
-      zygote.ready = true;
-      zygote.process->set_phase(ipc::Phase::kServing);
-      if (state_ == State::kServing) {
-        if (std::exchange(replace_when_ready_, false)) {
-          sites_->configure(now_);
-          sites_->replace_all();
-        }
-        sites_->start_eager();
-      }
-      maybe_started();
-      break;
-    case ipc::Op::kForked:
-      sites_->on_forked(*ipc::read_body<ipc::ForkedBody>(payload), std::move(fds[0]));
-      break;
-    case ipc::Op::kForkFailed: {
-      struct Body {
-        uint32_t site;
-        int32_t error;
-      };
-      Body body = *ipc::read_body<Body>(payload);
-      sites_->on_fork_failed(body.site, body.error);
-      break;
-    }
-    default:
-      break;
-  }
-}
-
-void Master::on_zygote_ended(const std::string& version, pid_t pid, const sys::Ended& ended,
-                             Millis lived) {
-  Zygote& zygote = zygotes_[version];
-  bool was_ready = std::exchange(zygote.ready, false);
-  if (state_ == State::kStopping) return maybe_stopped();
-  std::string text = "PHP process " + std::to_string(pid) + " " + describe(ended, true);
-  if (state_ == State::kStarting && !was_ready) {
-    start_fail("PHP could not start: " + text, options_.kind == Kind::kFpm ? kExitSoftware : 1);
-    return begin_stop(Stop::kFast);
-  }
-  if (!replace_when_ready_) log_.fpm(FpmLevel::kWarning, text);
-  sites_->zygote_lost();
-  Millis delay = replace_when_ready_ ? Millis(0) : zygote.backoff.ended(lived);
-  zygote.restart = std::make_unique<loop::Timer>([this, version] {
-    if (state_ == State::kStopping) return;
-    if (auto started = start_zygote(version); !started) {
-      log_.fpm(FpmLevel::kError, started.error().describe());
-      zygotes_[version].restart->arm(*loop_, Backoff::kLongest);
-    }
-  });
-  zygote.restart->arm(*loop_, delay);
 }
 
 }  // namespace bulkhead::master

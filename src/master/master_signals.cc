@@ -49,6 +49,11 @@ void Master::on_signal(const sys::Signal& signal) {
     case SIGHUP:
       if (fpm) break;  // php-fpm has no meaning for it
       log_signal(signal, ", reconfiguring");
+      no_accept_ = false;
+      if (new_binary_.pid > 0) {  // takes back what it had given away, with what it knows
+        if (!front_running()) (void)renew_front();
+        break;
+      }
       log_.nginx(LogLevel::kNotice, "reconfiguring");
       reload();
       break;
@@ -58,8 +63,11 @@ void Master::on_signal(const sys::Signal& signal) {
         log_.fpm(FpmLevel::kNotice, "reloading: execvp(\"php-fpm\", {\"php-fpm\"})");
         reload();
       } else {
-        log_signal(signal, ", ignoring: the binary is changed by a restart");
+        change_binary(signal);
       }
+      break;
+    case SIGWINCH:
+      stop_accepting(signal);
       break;
     default:
       log_signal(signal, ", ignoring");
@@ -95,8 +103,8 @@ void Master::reload() {
   bool renewed = renew_front();
   if (options_.kind == Kind::kFpm) {
     // Who reloads php-fpm expects php.ini to be read again and every script to be fresh.
-    replace_when_ready_ = true;
-    for (auto& [version, zygote] : zygotes_) zygote.process->signal(SIGTERM);
+    configure_when_ready_ = renew_zygotes(Renew::kAll);
+    if (!configure_when_ready_) sites_->configure(now_);
     // php-fpm says it to standard error, which in the background is the log, and to the log.
     for (int round = wants_daemon() ? 0 : 1; round < 2; ++round) {
       for (const std::string& address : now_.pool_addresses) {
@@ -108,6 +116,7 @@ void Master::reload() {
     }
   } else {
     sites_->configure(now_);
+    renew_zygotes(Renew::kChanged);
   }
   if (!renewed) configure_front();
   if (options_.kind == Kind::kFpm) {
@@ -145,8 +154,12 @@ void Master::begin_stop(Stop how) {
   state_ = State::kStopping;
   stop_how_ = how;
   done_ = false;
-  if (!again) sys::notify_service_manager("STOPPING=1");
-  listeners_.close_all(true);
+  if (!again) {
+    // systemd goes on with the process that took over.
+    sys::notify_service_manager(new_binary_.pid > 0 ? "MAINPID=" + std::to_string(new_binary_.pid)
+                                                    : "STOPPING=1");
+  }
+  listeners_.close_all(!another_serves());
   Millis patience(0);
   if (how == Stop::kGraceful) {
     patience = now_.model->worker_shutdown_timeout;
@@ -166,7 +179,7 @@ void Master::begin_stop(Stop how) {
     if (stop_how_ == Stop::kGraceful) return begin_stop(Stop::kFast);
     if (front_ != nullptr) front_->signal(SIGKILL);
     end_old_fronts(SIGKILL);
-    for (auto& [version, zygote] : zygotes_) zygote.process->signal(SIGKILL);
+    signal_zygotes(SIGKILL);
     sites_->kill_all();
   });
   if (patience > Millis(0)) deadline_->arm(*loop_, patience);
@@ -181,13 +194,8 @@ void Master::maybe_stopped() {
     if (stop_how_ == Stop::kGraceful) sites_->stop_all(true, Millis(0));
     return;
   }
-  bool waiting = false;
-  for (auto& [version, zygote] : zygotes_) {
-    if (!zygote.process->running()) continue;
-    zygote.process->signal(SIGTERM);
-    waiting = true;
-  }
-  if (waiting) {
+  if (zygotes_running()) {
+    signal_zygotes(SIGTERM);
     if (deadline_ != nullptr && !deadline_->armed()) {
       stop_how_ = Stop::kFast;
       deadline_->arm(*loop_, kStopPatience);

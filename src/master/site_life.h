@@ -77,6 +77,7 @@ class SiteLife {
   [[nodiscard]] Millis lived() const;
 
   uint32_t front = 0;      // the front it lives for
+  uint32_t zygote = 0;     // which one was asked to fork it
   bool announced = false;  // that front knows it
   SiteEnds ends;           // front's part, until announced
 

@@ -122,8 +122,10 @@ void Sites::replace(Site& site) {
   site.replacement = launch(site, Announce::kWhenReady, front_);
 }
 
-void Sites::replace_all() {
-  for (auto& [id, site] : sites_) replace(site);
+void Sites::replace_all(const std::string& php_version) {
+  for (auto& [id, site] : sites_) {
+    if (site.spec.has_pool && site.spec.pool.php_version == php_version) replace(site);
+  }
 }
 
 void Sites::start_eager() {
@@ -196,8 +198,9 @@ Status Sites::begin(Site& site, SiteLife* life) {
   life->ends = TRY(SiteEnds::create(site.spec.has_pool, std::max(loops_of_[life->front], 1u)));
   if (!site.spec.has_pool) return life->start_files(site.spec, &life->ends);
   SiteLife::ForkRequest request = TRY(life->prepare_fork(site.spec, life->ends));
-  if (!w_.to_zygote(site.spec.pool.php_version, ipc::Op::kFork, ipc::body_bytes(request.body),
-                    request.fds)) {
+  life->zygote = w_.to_zygote(site.spec.pool.php_version, ipc::Op::kFork,
+                              ipc::body_bytes(request.body), request.fds);
+  if (life->zygote == 0) {
     return fail("PHP is not running");
   }
   life->ends.site_channels.clear();

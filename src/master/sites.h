@@ -39,9 +39,9 @@ class Sites {
     Log& log;
     Kind kind;
     Send to_front;  // by its number
-    // To the zygote of a PHP version; starts it when it is not there.
-    std::function<bool(const std::string& php_version, ipc::Op, std::string_view,
-                       std::span<const sys::FdRef>)>
+    // To the zygote of a PHP version; starts it when it is not there.  Which one it was, or 0.
+    std::function<uint32_t(const std::string& php_version, ipc::Op, std::string_view,
+                           std::span<const sys::FdRef>)>
         to_zygote;
     std::function<void()> on_change;  // a life began or ended
   };
@@ -57,12 +57,12 @@ class Sites {
   void wake(uint32_t front, uint32_t id);
   // Starts the pools that run without being asked (pm = static, dynamic).
   void start_eager();
-  // Replaces every pool gracefully (php-fpm's reload).
-  void replace_all();
+  // Replaces every pool of a PHP version gracefully.
+  void replace_all(const std::string& php_version);
   void on_forked(const ipc::ForkedBody& body, sys::Fd pidfd);
   void on_fork_failed(uint32_t site, int error);
-  // Forks the zygote had not answered are lost.
-  void zygote_lost();
+  // Forks that this zygote had not answered are lost.
+  void zygote_lost(uint32_t number);
   // A front is gone and took its ends of every ring with it: nobody asks these lives any more.
   void front_ended(uint32_t front);
   // A front refuses to talk to the site: it broke protocol.

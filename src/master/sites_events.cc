@@ -33,11 +33,10 @@ void Sites::on_fork_failed(uint32_t id, int error) {
   }
 }
 
-void Sites::zygote_lost() {
+void Sites::zygote_lost(uint32_t number) {
   std::vector<SiteLife*> lost;
   for (const auto& life : lives_) {
-    Site* site = find(life->site());
-    if (life->pid() <= 0 && (site == nullptr || site->spec.has_pool)) lost.push_back(life.get());
+    if (life->pid() <= 0 && life->zygote == number) lost.push_back(life.get());
   }
   for (SiteLife* life : lost) life->fork_failed();
 }

@@ -56,9 +56,9 @@ std::string Master::status_json() const {
     out += "{\"kind\":\"front\",\"pid\":" + std::to_string(front_->pid()) + "}";
   }
   for (const auto& [version, zygote] : zygotes_) {
-    if (!zygote.process->running()) continue;
+    if (!zygote.current.process->running()) continue;
     out += std::string(out.back() == '[' ? "" : ",") +
-           "{\"kind\":\"zygote\",\"pid\":" + std::to_string(zygote.process->pid()) + "}";
+           "{\"kind\":\"zygote\",\"pid\":" + std::to_string(zygote.current.process->pid()) + "}";
   }
   out += "],\"listen\":[";
   for (const config::Listen& listen : now_.model->listens) {

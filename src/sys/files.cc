@@ -162,6 +162,13 @@ Status write_file_atomically(const std::string& path, std::string_view text, mod
   return {};
 }
 
+Status rename_file(const std::string& from, const std::string& to) {
+  if (::rename(from.c_str(), to.c_str()) < 0) {
+    return fail_errno("rename() " + from + " to " + to + " failed");
+  }
+  return {};
+}
+
 void remove_file(const std::string& path) { ::unlink(path.c_str()); }
 
 bool write_all(FdRef fd, std::string_view bytes) {

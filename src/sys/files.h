@@ -28,6 +28,7 @@ namespace bulkhead::sys {
 // Writes a new file beside it and renames: readers see the old one or the new one.
 Status write_file_atomically(const std::string& path, std::string_view text, mode_t mode = 0644);
 void remove_file(const std::string& path);
+Status rename_file(const std::string& from, const std::string& to);
 // Writes everything; Blocks: while the descriptor does.  False on error.
 bool write_all(FdRef fd, std::string_view bytes);
 [[nodiscard]] Result<Fd> duplicate(FdRef fd);

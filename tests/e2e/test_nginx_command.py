@@ -11,6 +11,7 @@ import time
 import pytest
 
 from harness import http
+from harness.load import Load
 from harness.servers import BIN, SLOW, BulkheadNginx, StockNginx, descendants, free_port, processes, wait_for
 
 PEER = os.environ.get('BULKHEAD_TEST_STOCK') == '1'
@@ -353,3 +354,115 @@ def test_access_log_and_server_header(server):
     assert re.search(r'^\d{4}/\d\d/\d\d \d\d:\d\d:\d\d \[error\] \d+#\d+: \*\d+ open\(\) "\S+/www/missing" failed '
                      r'\(2: No such file or directory\), client: 127\.0\.0\.1, server: , request: "GET /missing HTTP/1\.1", '
                      r'host: "localhost", referrer: "http://x/"$', server.read('error.log'), re.M)
+
+
+def workers_of(pid):
+    """Live children of a master that serve (and are not told to finish)."""
+    return [p for p, f in processes().items() if f[0] == pid and f[3] != 'Z' and 'worker process' in f[2]
+            and 'shutting down' not in f[2]]
+
+
+def is_gone(pid):
+    return processes().get(pid, (0, 0, '', 'Z'))[3] == 'Z'
+
+
+class Background:
+    """A server in the background, as init scripts start it; whoever holds its pid files is ended."""
+
+    def __init__(self, server):
+        self.server = server
+
+    def old_pid(self):
+        return int(self.server.read('run.pid.oldbin').strip() or 0)
+
+    def start(self):
+        code, out, err = say(self.server)
+        assert (code, out, err) == (0, '', '')
+        pid = pid_in_file(self.server)
+        # nginx loses a signal that comes before it waits for signals.
+        wait_for(lambda: workers_of(pid), why='workers')
+        return pid
+
+    def upgrade(self, pid):
+        """USR2; returns the new master once both serve."""
+        os.kill(pid, signal.SIGUSR2)
+        wait_for(lambda: self.old_pid() == pid and pid_in_file(self.server) not in (0, pid), why='the new master')
+        new = pid_in_file(self.server)
+        wait_for(lambda: workers_of(new), why="the new master's workers")
+        assert processes()[new][0] == pid and workers_of(pid)
+        return new
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for pid in (pid_in_file(self.server), self.old_pid()):
+            if pid and not is_gone(pid):
+                os.kill(pid, signal.SIGTERM)
+                wait_for(lambda p=pid: is_gone(p), why='the server to end')
+
+
+def test_upgrade_and_rollback_under_load(server):
+    """USR2, WINCH, HUP, QUIT as nginx.org tells an administrator to do it, each step on both."""
+    ours = server.command == OURS
+    with Background(server) as run:
+        first = run.start()
+        with Load(server, '/', threads=2, expect=[b'index']) as load:
+            second = run.upgrade(first)
+            os.kill(first, signal.SIGUSR2)
+            wait_for(lambda: 'the changing binary signal is ignored: you should shutdown or terminate before either old or '
+                             "new binary's process" in server.read('error.log'), why='the refusal of a third')
+            os.kill(first, signal.SIGWINCH)
+            wait_for(lambda: not workers_of(first), why='the old workers to finish')
+            os.kill(first, signal.SIGHUP)
+            wait_for(lambda: workers_of(first), why='the old workers to come back')
+            os.kill(second, signal.SIGQUIT)
+            wait_for(lambda: is_gone(second) and pid_in_file(server) == first, why='the rollback')
+            assert not run.old_pid() and workers_of(first)
+            third = run.upgrade(first)
+            os.kill(first, signal.SIGWINCH)
+            wait_for(lambda: not workers_of(first), why='the old workers to finish')
+            os.kill(first, signal.SIGQUIT)
+            wait_for(lambda: is_gone(first) and not run.old_pid(), why='the old master to end')
+            assert pid_in_file(server) == third
+            time.sleep(0.3)
+        assert load.count > 100
+        if ours:
+            assert not load.failures
+    log = [even(l) for l in server.read('error.log').splitlines()]
+    for text in ('signal 12 (SIGUSR2) received from', 'changing binary', 'start new binary process',
+                 'using inherited sockets from "', 'signal 28 (SIGWINCH) received from', 'new binary process'):
+        assert [l for l in log if text in l], text
+
+
+def test_a_new_binary_that_dies_gives_the_work_back(server):
+    with Background(server) as run:
+        first = run.start()
+        second = run.upgrade(first)
+        os.kill(first, signal.SIGWINCH)
+        wait_for(lambda: not workers_of(first), why='the old workers to finish')
+        os.kill(second, signal.SIGTERM)
+        wait_for(lambda: is_gone(second) and pid_in_file(server) == first and workers_of(first), why='the old workers')
+        assert server.fetch('/').text == 'index'
+        # A new binary that cannot start is the same.
+        good = server.read('nginx.conf')
+        with open(server.nginx_conf, 'w', encoding='utf-8') as f:
+            f.write(good.replace('root', 'roto'))
+        lines = len(server.read('error.log'))
+        os.kill(first, signal.SIGUSR2)
+        wait_for(lambda: 'new binary process' in server.read('error.log')[lines:].split('start new binary process', 1)[-1],
+                 why='the end of the new one')
+        wait_for(lambda: pid_in_file(server) == first and not run.old_pid(), why='the pid file')
+        assert server.fetch('/').text == 'index'
+        with open(server.nginx_conf, 'w', encoding='utf-8') as f:
+            f.write(good)
+
+
+def test_in_the_foreground_usr2_and_winch_are_ignored(server):
+    server.start()
+    before = wait_for(lambda: workers_of(server.pid), why='workers')
+    os.kill(server.pid, signal.SIGWINCH)
+    os.kill(server.pid, signal.SIGUSR2)
+    wait_for(lambda: 'the changing binary signal is ignored' in server.read('error.log'), why='the refusal')
+    assert re.search(r'signal 28 \(SIGWINCH\) received from \d+$', server.read('error.log'), re.M)
+    assert workers_of(server.pid) == before and server.fetch('/').text == 'index'

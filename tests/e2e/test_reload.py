@@ -8,7 +8,7 @@ import time
 import pytest
 
 from harness.load import Load
-from harness.servers import BIN, Bulkhead, wait_for
+from harness.servers import BIN, Bulkhead, processes, wait_for
 from harness.users import users
 
 SITE = '''
@@ -337,3 +337,87 @@ def test_front_leaves_a_user_that_a_pool_gets(server):
     server.reload()
     wait_for(lambda: not server.workers('c'))
     assert users_of_front() == after, 'nobody is replaced without need'
+
+
+def test_changed_php_ini_takes_effect_and_a_running_request_does_not_notice(work):
+    """With a fresh PHP: the pools follow one after another, nothing is lost, an equal file changes nothing."""
+    with users('i') as (user,):
+        server = Sites(work, NGINX, FPM, tag='ini')
+        server.site('a', user)
+        work.write(f'{server.dir}/a/ini.php', '<?php echo ini_get("precision");')
+        server.save('conf.d/90-test.ini', 'precision = 7\n')
+        plain = server.spawn
+        server.spawn = lambda command: plain(command, env={
+            **os.environ, 'PHP_INI_SCAN_DIR': f'/etc/php/8.2/fpm/conf.d:{server.dir}/conf.d'})
+
+        def precision():
+            return server.fetch('/ini.php', host='a.example').text
+
+        def zygotes():
+            return [p for p, f in server.descendants().items() if 'zygote' in f[2]]
+        with server:
+            assert precision() == '7'
+            php, workers = zygotes(), server.workers('a')
+            server.reload()
+            time.sleep(0.5)
+            assert zygotes() == php and server.workers('a') == workers
+            with Load(server, '/one.php', 'a.example', expect=[b'one']) as load, server.connect() as slow:
+                slow.send(b'GET /slow.php HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n')
+                time.sleep(0.3)
+                server.save('conf.d/90-test.ini', 'precision = 12\n')
+                server.reload()
+                wait_for(lambda: precision() == '12', why='the new setting')
+                assert slow.read_response().text == 'slow'
+            assert not load.failures and load.count > 50
+            wait_for(lambda: len(zygotes()) == 1 and zygotes() != php, why='the old PHP to end')
+            wait_for(lambda: not workers & server.workers('a'), why='the old pool to end')
+            # PHP can be killed afterwards, too.
+            os.kill(zygotes()[0], signal.SIGKILL)
+            wait_for(lambda: len(zygotes()) == 1 and precision() == '12')
+
+
+def test_the_program_is_replaced_under_load_without_losing_a_request(work):
+    """USR2 to `bulkhead serve`, then QUIT to the old one; and back again when the new one is ended."""
+    with users('u') as (user,):
+        server = Sites(work, NGINX, FPM, tag='upgrade')
+        server.site('a', user)
+        started = []
+
+        def pid_file(name):
+            return int(server.read(name).strip() or 0)
+
+        def upgrade(old):
+            os.kill(old, signal.SIGUSR2)
+            wait_for(lambda: pid_file('run.pid') not in (0, old) and pid_file('run.pid.oldbin') == old, why='the new program')
+            started.append(pid_file('run.pid'))
+            return started[-1]
+
+        def gone(pid):
+            return processes().get(pid, (0, 0, '', 'Z'))[3] == 'Z'
+        server.start()
+        try:
+            first = server.pid
+            with Load(server, '/one.php', 'a.example', expect=[b'one']) as load, server.connect() as slow:
+                second = upgrade(first)
+                os.kill(second, signal.SIGTERM)
+                wait_for(lambda: gone(second) and pid_file('run.pid') == first, why='the old one to take over again')
+                assert os.path.exists(f'{server.dir}/a.sock')
+                slow.send(b'GET /slow.php HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n')
+                third = upgrade(first)
+                os.kill(first, signal.SIGQUIT)
+                assert slow.read_response().text == 'slow'
+                wait_for(lambda: gone(first), why='the old one to end')
+                assert pid_file('run.pid') == third and not os.path.exists(f'{server.dir}/run.pid.oldbin')
+                time.sleep(0.3)
+            assert not load.failures and load.count > 50
+            assert os.path.exists(f'{server.dir}/a.sock') and server.fetch('/one.php', host='a.example').text == 'one'
+            arguments = ['--nginx', server.nginx_conf, '--fpm', server.fpm_conf]
+            done = subprocess.run([f'{BIN}/bulkhead', 'status', *arguments], capture_output=True, text=True, check=False)
+            assert done.returncode == 0 and f'pid {third}' in done.stdout
+        finally:
+            server.stop()
+            for pid in started:
+                if not gone(pid):
+                    os.kill(pid, signal.SIGTERM)
+                    wait_for(lambda p=pid: gone(p), why='the new program to end')
+        assert not os.path.exists(f'{server.dir}/a.sock') and not os.path.exists(f'{server.dir}/run.pid')
