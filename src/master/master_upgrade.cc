@@ -76,6 +76,7 @@ Status Master::move_pid_file(const std::string& to) {
   if (!pid_written_) return {};
   TRY_STATUS(sys::rename_file(pid_path_, to));
   control_.reset();
+  exec_door_.reset();
   pid_path_ = to;
   open_control();
   return {};

@@ -260,12 +260,15 @@ def fronts(server):
 
 
 def loops(server):
-    """Event loops of the one front there is; 0 while there are two."""
+    """Event loops of the one front there is; 0 while there are two or it ends."""
     found = fronts(server)
     if len(found) != 1:
         return 0
-    with open(f'/proc/{found[0]}/status', encoding='ascii') as f:
-        return int(re.search(r'^Threads:\s+(\d+)', f.read(), re.M)[1]) - 1  # one is the control thread
+    try:
+        with open(f'/proc/{found[0]}/status', encoding='ascii') as f:
+            return int(re.search(r'^Threads:\s+(\d+)', f.read(), re.M)[1]) - 1  # one is the control thread
+    except FileNotFoundError:
+        return 0  # it ended just now
 
 
 def settings(server, old, new):
