@@ -1,5 +1,7 @@
 """WordPress from Debian's package, its own copy, on a real MariaDB with unix_socket authentication:
-installed through its web forms, then its front page and its admin login are looked at."""
+installed through its web forms, then its front page and its admin login are looked at, a plugin and
+a picture are uploaded, and a command works on it inside its sandbox."""
+import io
 import os
 import pwd
 import re
@@ -9,6 +11,7 @@ import socket
 import subprocess
 import tempfile
 import time
+import zipfile
 
 import pytest
 import requests
@@ -207,3 +210,69 @@ def test_wrong_password_is_refused(site, browser):
     done = requests.post(f'{site}/wp-login.php', timeout=60, headers={'Host': 'wp.localhost'}, data={
         'log': 'editor', 'pwd': 'wrong', 'wp-submit': 'Log In'})
     assert done.status_code == 200 and 'is incorrect' in done.text
+
+
+@pytest.fixture(scope='module')
+def editor(site, browser):
+    """The session of somebody who has logged in; its cookies are for another host name than the address."""
+    browser.get(f'{site}/wp-login.php', timeout=60)
+    done = browser.post(f'{site}/wp-login.php', timeout=60, allow_redirects=False, data={
+        'log': 'editor', 'pwd': 'Tr1ckier-than-this', 'wp-submit': 'Log In', 'testcookie': '1'})
+    assert done.status_code == 302
+    session = requests.Session()
+    session.headers.update({'Host': 'wp.localhost', 'Cookie': '; '.join(f'{c.name}={c.value}' for c in browser.cookies)})
+    return session
+
+
+def nonce(page, name='_wpnonce'):
+    return re.search(f'name="{name}" value="([0-9a-f]+)"', page.text).group(1)
+
+
+def test_a_plugin_is_uploaded_and_runs(site, editor, work, user):
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, 'w') as z:
+        z.writestr('hull/hull.php', '<?php /* Plugin Name: Hull\nVersion: 1 */\n'
+                   "add_action('wp_footer', function () { echo '<!-- the hull holds -->'; });")
+    form = editor.get(f'{site}/wp-admin/plugin-install.php?tab=upload', timeout=60)
+    done = editor.post(f'{site}/wp-admin/update.php?action=upload-plugin', timeout=120,
+                       data={'_wpnonce': nonce(form), 'install-plugin-submit': 'Install Now'},
+                       files={'pluginzip': ('hull.zip', archive.getvalue(), 'application/zip')})
+    assert 'Plugin installed successfully' in done.text, done.text[-2500:]
+    assert os.stat(f'{work}/www/wp-content/plugins/hull/hull.php').st_uid == pwd.getpwnam(user).pw_uid
+    link = re.search('href="(plugins.php\\?action=activate[^"]+)"', done.text).group(1).replace('&amp;', '&')
+    assert editor.get(f'{site}/wp-admin/{link}', timeout=60, allow_redirects=False).status_code == 302
+    assert '<!-- the hull holds -->' in editor.get(f'{site}/', timeout=60).text
+
+
+def test_a_picture_is_uploaded_and_resized(site, editor, work):
+    picture = subprocess.run(['/usr/bin/convert', '-size', '1600x1200', 'plasma:red-blue', 'jpg:-'], check=True,
+                             capture_output=True).stdout
+    form = editor.get(f'{site}/wp-admin/media-new.php', timeout=60)
+    done = editor.post(f'{site}/wp-admin/async-upload.php', timeout=120,
+                       data={'_wpnonce': nonce(form), 'action': 'upload-attachment', 'name': 'sea.jpg'},
+                       files={'async-upload': ('sea.jpg', picture, 'image/jpeg')}).json()
+    assert done['success'], done
+    sizes = done['data']['sizes']
+    assert {'thumbnail', 'medium', 'large', 'full'} <= set(sizes), sizes
+    assert (sizes['thumbnail']['width'], sizes['thumbnail']['height']) == (150, 150)
+    for name in ('thumbnail', 'medium', 'large'):
+        path = sizes[name]['url'].split('wp.localhost', 1)[1].split('/', 1)[1]
+        small = editor.get(f'{site}/{path}', timeout=60)
+        assert small.headers['Content-Type'] == 'image/jpeg' and small.content[:2] == b'\xff\xd8'
+        facts = subprocess.run(['/usr/bin/identify', '-format', '%w %h', '-'], input=small.content, check=True,
+                               capture_output=True).stdout.decode()
+        assert facts == f"{sizes[name]['width']} {sizes[name]['height']}", name
+        assert os.path.isfile(f'{work}/www/{path}')
+
+
+@pytest.mark.skipif(STOCK, reason='stock servers have no such command')
+def test_a_command_works_on_the_site_as_wp_cli_does(site, browser, work):
+    script = """
+        $_SERVER['HTTP_HOST'] = 'wp.localhost'; require 'wp-load.php';
+        $id = wp_insert_post(['post_title' => 'Written by a command', 'post_status' => 'publish']);
+        echo get_bloginfo('name'), '|', get_post($id)->post_title, '|', php_sapi_name(), '|', wp_upload_dir()['error'] ?: 'writable';
+    """
+    done = subprocess.run([os.path.join(BIN, 'bulkhead'), 'exec', '--control', f'{work}/nginx.ctl', 'wp.localhost', '--',
+                           'php', '-r', script], cwd=f'{work}/www', capture_output=True, text=True, check=False, timeout=120)
+    assert done.stdout == 'A site behind a bulkhead|Written by a command|cli|writable', done
+    assert 'Written by a command' in browser.get(f'{site}/', timeout=60).text
