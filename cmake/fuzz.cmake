@@ -1,4 +1,5 @@
-# libFuzzer targets: fuzz/NAME_fuzz.cc, seeds in fuzz/corpus/NAME/.
+# libFuzzer targets: fuzz/NAME_fuzz.cc, seeds in fuzz/corpus/NAME/.  "fuzzers" builds all of them.
+add_custom_target(fuzzers)
 file(GLOB fuzzers CONFIGURE_DEPENDS fuzz/*_fuzz.cc)
 foreach(f IN LISTS fuzzers)
   get_filename_component(name ${f} NAME_WE)
@@ -6,7 +7,7 @@ foreach(f IN LISTS fuzzers)
   string(REGEX REPLACE "^// Links: " "" links "${links}")
   string(REPLACE " " ";" links "${links}")
   add_executable(${name} ${f})
-  target_compile_options(${name} PRIVATE -fsanitize=fuzzer)
   target_link_options(${name} PRIVATE -fsanitize=fuzzer)
   target_link_libraries(${name} ${links})
+  add_dependencies(fuzzers ${name})
 endforeach()
