@@ -18,3 +18,11 @@ foreach(p
     bulkhead_program(${name} ${main} ${lib})
   endif()
 endforeach()
+
+# The attacker of `bulkhead verify` runs inside any view a site may have: static, and never with a
+# sanitizer's own memory or files.
+target_compile_options(bulkhead_probe PRIVATE -fno-sanitize=all)
+add_executable(bulkhead-probe src/cmd/probe_main.cc)
+target_compile_options(bulkhead-probe PRIVATE -fno-sanitize=all)
+target_link_options(bulkhead-probe PRIVATE -fno-sanitize=all -static)
+target_link_libraries(bulkhead-probe bulkhead_probe)
