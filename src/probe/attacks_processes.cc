@@ -172,7 +172,7 @@ Finding inherited(const Facts&) {
     std::string text(target, static_cast<size_t>(n));
     // Ours: the answer's pipe, the directory being listed, the program itself.
     if (text.starts_with("pipe:") || text.find("/fd") != std::string::npos) continue;
-    if (text.find("bulkhead-probe") != std::string::npos) continue;
+    if (text.find("bulkhead-probe") != std::string::npos || text == "/dev/null") continue;
     all += name + " -> " + text + "\n";
   }
   if (all.empty()) return refused("find a descriptor that is not its own", EBADF);

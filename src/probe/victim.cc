@@ -191,8 +191,9 @@ void Evidence::plant() {
   plant_sysv();
   plant_queue();
   plant_socket("abstract", "@" + facts_["tag"]);
-  plant_socket("path_socket", "/tmp/" + facts_["tag"] + ".sock");
-  places_.emplace_back("path_socket", "/tmp/" + facts_["tag"] + ".sock");
+  const std::string dir = facts_["socket_dir"].empty() ? "/tmp" : facts_["socket_dir"];
+  plant_socket("path_socket", dir + "/" + facts_["tag"] + ".sock");
+  places_.emplace_back("path_socket", dir + "/" + facts_["tag"] + ".sock");
 }
 
 std::string Evidence::report() const {

@@ -38,6 +38,7 @@ std::vector<char*> pointers(std::vector<std::string>* words) {
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
   if (::chdir(how.directory.c_str()) != 0) ::_exit(126);
   if (how.user != nullptr && !sys::become(*how.user)) ::_exit(125);
+  if (how.run) ::_exit(how.run());
   std::vector<std::string> argv = how.argv;
   std::vector<std::string> env = how.env;
   env.emplace_back("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
@@ -109,9 +110,7 @@ int Process::poll_exit() {
 
 bool Process::signal(int number) { return pid_ > 0 && ::kill(pid_, number) == 0; }
 
-bool Process::send(std::string_view text) {
-  return in_.valid() && sys::write_all(in_, text);
-}
+bool Process::send(std::string_view text) { return in_.valid() && sys::write_all(in_, text); }
 
 std::optional<std::string> Process::receive(std::chrono::milliseconds patience) {
   auto until = Clock::now() + patience;
@@ -141,8 +140,8 @@ Status as_user(const sys::Identity& user, const std::function<Status()>& work) {
   if (pid == 0) {
     Status done = sys::become(user);
     if (done) done = work();
-    if (!done) sys::write_all(writer, std::to_string(done.error().errno_value) + " " +
-                                          done.error().text);
+    if (!done)
+      sys::write_all(writer, std::to_string(done.error().errno_value) + " " + done.error().text);
     ::_exit(done ? 0 : 1);
   }
   writer.reset();

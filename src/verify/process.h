@@ -19,11 +19,12 @@ namespace bulkhead::verify {
 class Process {
  public:
   struct How {
-    std::vector<std::string> argv;       // argv[0] is the program's path
-    std::vector<std::string> env;        // added to PATH and LANG
-    const sys::Identity* user = nullptr; // becomes this user first; nullptr: stays
-    std::string output;                  // file that takes standard output and error; "": a pipe
-    sys::FdRef pass;                     // stays open, under this number, in the child
+    std::vector<std::string> argv;        // argv[0] is the program's path
+    std::function<int()> run;             // instead of a program: its result is the exit status
+    std::vector<std::string> env;         // added to PATH and LANG
+    const sys::Identity* user = nullptr;  // becomes this user first; nullptr: stays
+    std::string output;                   // file that takes standard output and error; "": a pipe
+    sys::FdRef pass;                      // stays open, under this number, in the child
     std::string directory = "/";
   };
   static Result<Process> start(const How& how);

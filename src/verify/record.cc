@@ -53,7 +53,7 @@ void end_processes_of(uid_t uid) {
     if (proc == nullptr) return;
     while (const dirent* entry = ::readdir(proc)) {
       pid_t pid = std::atoi(entry->d_name);
-      struct stat facts{};
+      struct stat facts {};
       if (pid <= 1 || ::fstatat(::dirfd(proc), entry->d_name, &facts, 0) != 0) continue;
       // A process that may not be dumped belongs to root in /proc; its status tells the truth.
       auto status = sys::read_file("/proc/" + std::string(entry->d_name) + "/status", 8192);
@@ -88,7 +88,8 @@ Result<Record> Record::create() {
 Status Record::note(const std::string& line) {
   const std::string path = directory_ + "/" + kRecordName;
   sys::Fd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
-  if (!file.valid() || !sys::write_all(file, line + "\n")) return fail_errno("cannot write " + path);
+  if (!file.valid() || !sys::write_all(file, line + "\n"))
+    return fail_errno("cannot write " + path);
   return {};
 }
 Status Record::note_user(const std::string& name) { return note("user " + name); }

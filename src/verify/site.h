@@ -15,13 +15,13 @@
 namespace bulkhead::verify {
 
 struct Site {
-  std::string name;           // the pool's
-  sys::Identity user;         // whose site it is
-  std::string host;           // server_name
-  uint16_t port = 0;          // on 127.0.0.1
-  std::string root;           // web root
-  std::string pool_socket;    // `listen` of the pool
-  std::string access_log;     // "" when it has none
+  std::string name;         // the pool's
+  sys::Identity user;       // whose site it is
+  std::string host;         // server_name
+  uint16_t port = 0;        // on 127.0.0.1
+  std::string root;         // web root
+  std::string pool_socket;  // `listen` of the pool
+  std::string access_log;   // "" when it has none
   bool runs_php = true;
   std::string sandbox = "on";  // as configured; anything weaker is said aloud
 };
@@ -31,17 +31,16 @@ enum class ServerKind : uint8_t { kBulkhead, kStock };
 // A server that answers while it is attacked.
 struct Server {
   ServerKind kind = ServerKind::kBulkhead;
-  bool is_own = false;          // started by verify: may be reopened, reloaded and broken
+  bool is_own = false;  // started by verify: may be reopened, reloaded and broken
   std::vector<Site> sites;
-  std::string base;             // directory that holds the sites (own servers), "" otherwise
-  std::string pid_file;         // of bulkhead's master, for `bulkhead exec` and signals
-  std::string control;          // its control socket
-  std::string config;           // a configuration file that names every site
+  std::string base;      // directory that holds the sites (own servers), "" otherwise
+  std::string pid_file;  // of bulkhead's master, for `bulkhead exec` and signals
+  std::string control;   // its control socket
+  std::string config;    // a configuration file that names every site
   std::string log_dir;
   std::vector<std::string> temp_dirs;  // where bodies wait on their way
   std::vector<pid_t> masters;          // root processes of the server
-  std::vector<std::string> exec;       // the words that run a program in a site, up to its name;
-                                       // empty: a plain process of the site's user
+  std::string key_name;                // of a key in the session keyring the server was started in
   std::vector<std::string> layers_off;
 };
 

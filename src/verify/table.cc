@@ -143,12 +143,8 @@ constexpr Probe kRows[] = {
 // clang-format on
 
 constexpr std::pair<char, std::string_view> kGroups[] = {
-    {'A', "File system"},
-    {'B', "PHP engine and opcache"},
-    {'C', "Sockets and services"},
-    {'D', "Processes and kernel"},
-    {'E', "Denial of service"},
-    {'F', "HTTP"},
+    {'A', "File system"},          {'B', "PHP engine and opcache"}, {'C', "Sockets and services"},
+    {'D', "Processes and kernel"}, {'E', "Denial of service"},      {'F', "HTTP"},
 };
 
 constexpr std::pair<std::string_view, std::string_view> kLayers[] = {

@@ -19,14 +19,14 @@ enum class How : uint8_t {
 };
 
 struct Probe {
-  std::string_view id;        // as in the catalogue; a letter behind it for variants
-  std::string_view want;      // what the attacker is after
+  std::string_view id;    // as in the catalogue; a letter behind it for variants
+  std::string_view want;  // what the attacker is after
   How how;
   std::string_view evidence;  // the marker that proves success; "": the attack says so itself
   // What should stop it, the first that fits the refusal is named: view, pid, ipc, landlock
   // (landlock:N needs that ABI), seccomp, uid, nnp, cgroup, links, engine, front, php, kernel.
   std::string_view layers;
-  std::string_view note;      // for kNever: why
+  std::string_view note;  // for kNever: why
 };
 
 [[nodiscard]] std::span<const Probe> probes();

@@ -109,7 +109,8 @@ Finding parse_finding(const std::string& json) {
     return value.contains(key) && value[key].is_string() ? value[key].get<std::string>() : "";
   };
   Finding finding{text("got"), false, 0, text("step"), text("cannot")};
-  if (value.contains("done") && value["done"].is_boolean()) finding.done = value["done"].get<bool>();
+  if (value.contains("done") && value["done"].is_boolean())
+    finding.done = value["done"].get<bool>();
   if (value.contains("errno") && value["errno"].is_number_integer()) {
     finding.error = value["errno"].get<int>();
   }
@@ -143,10 +144,13 @@ Outcome judge(const Probe& probe, const Finding& finding, const Evidence& eviden
   }
   if (!evidence.planted.contains(probe.evidence)) {
     auto why = evidence.missing.find(probe.evidence);
-    return {&probe, Verdict::kNotRun, "",
+    return {&probe,
+            Verdict::kNotRun,
+            "",
             "the evidence could not be planted" +
                 (why == evidence.missing.end() ? std::string() : ": " + why->second),
-            0, 0};
+            0,
+            0};
   }
   const std::string& marker = evidence.markers.find(probe.evidence)->second;
   size_t at = finding.got.find(marker);

@@ -36,8 +36,8 @@ struct Finding {
 struct Outcome {
   const Probe* probe = nullptr;
   Verdict verdict = Verdict::kNotRun;
-  std::string by;      // the layer that held
-  std::string detail;  // what was obtained, where it ended, or why it was not run
+  std::string by;                    // the layer that held
+  std::string detail;                // what was obtained, where it ended, or why it was not run
   double quiet_ms = 0, busy_ms = 0;  // group E: the victim's p99
 };
 

@@ -1,0 +1,33 @@
+// bulkhead-verify: attacks every site from every other one and says what came of it.
+//
+// Runs in: bulkhead-verify (root).  Input: the administrator's command line, the configuration.
+#include <CLI/CLI.hpp>
+#include <string>
+
+#include "verify/verify.h"
+
+int main(int argc, char** argv) {
+  using namespace bulkhead;
+  verify::Request request;
+  CLI::App app("Attacks each site from each other one, inside their real sandboxes, and reports.",
+               "bulkhead verify");
+  app.add_option("sites", request.sites, "only these sites (pool names)");
+  app.add_flag("--new", request.make_new, "two throw-away sites on a private server");
+  app.add_flag("--compare", request.compare,
+               "the article's two sites, on nginx + php-fpm and here");
+  app.add_option("--config", request.places.config, "configuration of the running server");
+  app.add_option("--nginx", request.places.nginx, "likewise: its nginx.conf");
+  app.add_option("--fpm", request.places.fpm, "likewise: its php-fpm.conf");
+  app.add_option("--pid", request.places.pid, "pid file of the running server");
+  app.add_option("--prefix", request.places.prefix, "where relative paths start");
+  app.add_option("--layer-off", request.layers_off, "with --new: leave this layer out (repeatable)")
+      ->check(CLI::IsMember({"view", "pid", "ipc", "landlock", "seccomp", "cgroup"}));
+  app.add_option("--pool-line", request.pool_lines, "with --new: add this line to both pool files");
+  app.add_option("--probe", request.wanted.ids, "only this probe (repeatable)");
+  app.add_flag("--quick", request.wanted.quick, "leave the loads of group E out");
+  app.add_flag("--list", request.list, "list the probes");
+  app.add_flag("--json", request.json, "print JSON");
+  app.add_option("--html", request.html, "write a page to this file");
+  CLI11_PARSE(app, argc, argv);
+  return verify::run(request);
+}
