@@ -40,3 +40,10 @@ bulkhead_test(run_once e2e 300 ${CMAKE_SOURCE_DIR}/tests/run_once.sh)
 bulkhead_test(bench_hello bench 300 ${CMAKE_SOURCE_DIR}/bench/hello --quick)
 # Servers and measurements have the two cores to themselves.
 set_tests_properties(run_once bench_hello corpus PROPERTIES PROCESSORS 2 RESOURCE_LOCK servers)
+
+# PHP's program with its private memory left out: only tests of `bulkhead verify` run it.
+add_executable(php_shared_cache src/cmd/php_main.cc tests/weakened/shared_cache.cc)
+target_link_libraries(php_shared_cache bulkhead_pool)
+target_link_options(php_shared_cache PRIVATE -Wl,-z,muldefs)
+set_target_properties(php_shared_cache PROPERTIES OUTPUT_NAME bulkhead-php${PHP_VERSION}
+  RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/weakened)

@@ -106,7 +106,8 @@ struct Places {
 };
 
 constexpr const char* kMore =
-    "\nbulkhead nginx ARGS and bulkhead php-fpm ARGS take the command lines of those programs "
+    "\nbulkhead verify attacks each site from each other one and reports: see its --help.\n"
+    "bulkhead nginx ARGS and bulkhead php-fpm ARGS take the command lines of those programs "
     "(also\n"
     "through a symbolic link named nginx or php-fpm).\n";
 
@@ -173,6 +174,9 @@ int run(int argc, char** argv) {
   }
   if (!words.empty() && std::string_view(words[0]) == "exec") {
     return master::run_exec(words.subspan(1));
+  }
+  if (!words.empty() && std::string_view(words[0]) == "verify") {
+    return master::become_verify(words.subspan(1));
   }
   // `bulkhead -t` is short for `bulkhead test`.
   if (!words.empty() && std::string_view(words[0]) == "-t") {

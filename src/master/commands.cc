@@ -173,6 +173,15 @@ int become_master(const Options& options) {
   return exec(*program, to_arguments(options));
 }
 
+int become_verify(std::span<char* const> words) {
+  auto program = find_program("bulkhead-verify");
+  if (!program) {
+    complain(program.error().describe());
+    return 126;
+  }
+  return exec(*program, {words.begin(), words.end()});
+}
+
 int become_php(const Options& options, const std::string& question) {
   auto program = find_php_program("");
   if (!program) {

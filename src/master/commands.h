@@ -3,6 +3,7 @@
 // Runs in: bulkhead.
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -28,5 +29,7 @@ int show_status(const Options& options, Form form);
 int become_master(const Options& options);
 // Runs the PHP program for `php-fpm -v`, `-m`, `-i`; likewise.
 int become_php(const Options& options, const std::string& question);
+// Runs bulkhead-verify with the words of the command line as they are; likewise.
+int become_verify(std::span<char* const> words);
 
 }  // namespace bulkhead::master
