@@ -163,35 +163,46 @@ std::string comparison(const PairReport& stock, const PairReport& ours) {
   return out + "</tbody></table></section>";
 }
 
-}  // namespace
-
-std::string to_html(const Report& report) {
-  int allowed = 0, tried = 0;
+std::string headline(const Report& report, bool is_comparison) {
+  int allowed = 0, stock = 0, tried = 0;
   for (const PairReport& pair : report.pairs) {
-    if (pair.column != "bulkhead") continue;
     Counts c = count(pair.outcomes);
+    if (pair.column != "bulkhead") {
+      stock += c.allowed;
+      continue;
+    }
     allowed += c.allowed;
     tried += c.allowed + c.blocked + c.degraded;
   }
+  std::string text =
+      allowed == 0 ? "Nothing was allowed." : std::to_string(allowed) + " attacks succeeded.";
+  if (is_comparison) {
+    text = std::to_string(stock) + " attacks succeed on nginx + php-fpm, " +
+           (allowed == 0 ? "none" : std::to_string(allowed)) + " on Bulkhead.";
+  }
+  return "<p class=\"verdict " + std::string(allowed == 0 ? "blocked" : "allowed") + "\">" + text +
+         "</p><p class=\"sub\">" + std::to_string(tried) +
+         " attacks tried, each for a marker planted just before. " + escaped(report.kernel) +
+         "</p>";
+}
+
+}  // namespace
+
+std::string to_html(const Report& report) {
+  bool is_comparison = report.pairs.size() == 2 && report.pairs[0].column != report.pairs[1].column;
   std::string out =
       "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
       "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">"
       "<meta name=\"color-scheme\" content=\"light dark\"><title>" +
       escaped(report.title) + "</title><style>" + std::string(page_css()) +
-      "</style></head><body><main>";
-  out += "<header><h1>" + escaped(report.title) + "</h1><p class=\"verdict " +
-         std::string(allowed == 0 ? "blocked" : "allowed") + "\">" +
-         (allowed == 0 ? "Nothing was allowed." : std::to_string(allowed) + " attacks succeeded.") +
-         "</p><p class=\"sub\">" + std::to_string(tried) +
-         " attacks tried, each for a marker planted " + "just before; " + escaped(report.kernel) +
-         "</p>";
+      "</style></head><body><main><header><h1>" + escaped(report.title) + "</h1>" +
+      headline(report, is_comparison);
   for (const std::string& warning : report.warnings) {
     out += "<p class=\"warning\">" + escaped(warning) + "</p>";
   }
-  out += "</header>" + matrix(report);
-  if (report.pairs.size() == 2 && report.pairs[0].column != report.pairs[1].column) {
-    out += comparison(report.pairs[0], report.pairs[1]);
-  }
+  out += "</header>";
+  // The same pair on two servers needs no matrix: the two columns are the picture.
+  out += is_comparison ? comparison(report.pairs[0], report.pairs[1]) : matrix(report);
   for (size_t i = 0; i < report.pairs.size(); ++i) out += pair_section(report.pairs[i], i);
   return out + "</main></body></html>\n";
 }

@@ -79,6 +79,7 @@ Result<Process> Pair::start_in(const Site& site, std::vector<std::string> argume
   }
   sys::Fd file(::open(program.c_str(), O_RDONLY | O_CLOEXEC));
   if (!file.valid()) return fail_errno("cannot open " + program);
+  how.pass = file;
   how.run = [&]() -> int {
     exec::ExecRequest request;
     request.socket = exec::socket_path(server.pid_file);

@@ -38,7 +38,11 @@ std::vector<char*> pointers(std::vector<std::string>* words) {
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
   if (::chdir(how.directory.c_str()) != 0) ::_exit(126);
   if (how.user != nullptr && !sys::become(*how.user)) ::_exit(125);
-  if (how.run) ::_exit(how.run());
+  if (how.run) {
+    // Without exec nothing closes the pipes' other ends, ours among them: no end of input would come.
+    sys::close_descriptors_from(3, {how.pass});
+    ::_exit(how.run());
+  }
   std::vector<std::string> argv = how.argv;
   std::vector<std::string> env = how.env;
   env.emplace_back("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
