@@ -39,7 +39,8 @@ std::vector<char*> pointers(std::vector<std::string>* words) {
   if (::chdir(how.directory.c_str()) != 0) ::_exit(126);
   if (how.user != nullptr && !sys::become(*how.user)) ::_exit(125);
   if (how.run) {
-    // Without exec nothing closes the pipes' other ends, ours among them: no end of input would come.
+    // Without exec nothing closes the pipes' other ends, ours among them: no end of input would
+    // come.
     sys::close_descriptors_from(3, {how.pass});
     ::_exit(how.run());
   }
