@@ -114,7 +114,7 @@ bool Sessions::Session::obey(std::string_view message, std::vector<sys::Fd>& fds
 
 bool Sessions::Session::take_order(const OrderMessage& message, std::vector<sys::Fd>& fds) {
   patience_.cancel();
-  Status started = owner_.closed_ ? fail("the site is stopping") : run(message, fds);
+  Status started = run(message, fds);
   if (started) return true;
   refuse(started.error().errno_value, started.error().text);
   owner_.remove(this);
@@ -122,6 +122,8 @@ bool Sessions::Session::take_order(const OrderMessage& message, std::vector<sys:
 }
 
 Status Sessions::Session::run(const OrderMessage& message, std::vector<sys::Fd>& fds) {
+  // A session that began before the site was told to finish may still say what it came for.
+  if (owner_.ending_) return fail("the site is stopping");
   const size_t expected = 4 + (message.has_program != 0 ? 1 : 0);
   if (fds.size() != expected) return fail("the order came with the wrong descriptors");
   const std::string bytes = TRY(read_sealed(fds[0], message.bytes));
