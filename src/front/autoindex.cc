@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstring>
 
+#include "base/html.h"
 #include "front/request_log.h"
 #include "front/steps.h"
 #include "front/variables.h"
@@ -65,12 +66,11 @@ void append_html_entry(std::string& out, const DirectoryEntry& e, const ListingS
   out += "\">";
   size_t width = style.utf8 ? characters(e.name) : e.name.size();
   if (width > kNameColumn) {
-    http::append_html_escaped(out, style.utf8
-                                       ? first_characters(e.name, kNameColumn - 3)
-                                       : std::string_view(e.name).substr(0, kNameColumn - 3));
+    append_html_escaped(out, style.utf8 ? first_characters(e.name, kNameColumn - 3)
+                                        : std::string_view(e.name).substr(0, kNameColumn - 3));
     out += "..&gt;</a>";
   } else {
-    http::append_html_escaped(out, e.name);
+    append_html_escaped(out, e.name);
     if (e.is_dir && width < kNameColumn) {
       out += '/';
       ++width;
@@ -103,9 +103,9 @@ void append_html_entry(std::string& out, const DirectoryEntry& e, const ListingS
 void append_html(std::string& out, const std::vector<DirectoryEntry>& entries, std::string_view uri,
                  const ListingStyle& style) {
   out += "<html>\r\n<head><title>Index of ";
-  http::append_html_escaped(out, uri);
+  append_html_escaped(out, uri);
   out += "</title></head>\r\n<body>\r\n<h1>Index of ";
-  http::append_html_escaped(out, uri);
+  append_html_escaped(out, uri);
   out += "</h1><hr><pre><a href=\"../\">../</a>\r\n";
   for (const DirectoryEntry& e : entries) append_html_entry(out, e, style);
   out += "</pre><hr></body>\r\n</html>\r\n";
@@ -122,7 +122,7 @@ void append_xml(std::string& out, const std::vector<DirectoryEntry>& entries) {
     out += buffer;
     if (!e.is_dir) out += " size=\"" + std::to_string(e.size) + "\"";
     out += '>';
-    http::append_html_escaped(out, e.name);
+    append_html_escaped(out, e.name);
     out += e.is_dir ? "</directory>\r\n" : "</file>\r\n";
   }
   out += "</list>\r\n";

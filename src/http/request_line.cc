@@ -163,6 +163,23 @@ ParseError RequestParser::end_target(State next) {
   return ParseError::kNone;
 }
 
+// Nothing else may follow a target than a space or the line's end.
+ParseError RequestParser::end_target_with(char c) {
+  switch (c) {
+    case ' ':
+      return end_target(State::kAfterTarget);
+    case '\r':
+      line_end_ = at_;
+      return end_target(State::kLineAfterCr);
+    case '\n':
+      line_end_ = at_;
+      end_target(state_);
+      return finish_request_line();
+    default:
+      return ParseError::kInvalidRequest;
+  }
+}
+
 ParseError RequestParser::scan_path() {
   for (; !at_end(); ++at_) {
     const char c = here();
@@ -183,17 +200,8 @@ ParseError RequestParser::scan_path() {
       case '#':
         state_ = State::kArgs;
         return scan_args();
-      case ' ':
-        return end_target(State::kAfterTarget);
-      case '\r':
-        line_end_ = at_;
-        return end_target(State::kLineAfterCr);
-      case '\n':
-        line_end_ = at_;
-        end_target(state_);
-        return finish_request_line();
       default:
-        return ParseError::kInvalidRequest;
+        return end_target_with(c);
     }
   }
   return ParseError::kNone;
@@ -209,17 +217,8 @@ ParseError RequestParser::scan_args() {
         if (fragment_ == 0) fragment_ = at_;
         complex_uri_ = true;
         break;
-      case ' ':
-        return end_target(State::kAfterTarget);
-      case '\r':
-        line_end_ = at_;
-        return end_target(State::kLineAfterCr);
-      case '\n':
-        line_end_ = at_;
-        end_target(state_);
-        return finish_request_line();
       default:
-        return ParseError::kInvalidRequest;
+        return end_target_with(c);
     }
   }
   return ParseError::kNone;

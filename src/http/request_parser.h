@@ -225,6 +225,7 @@ class RequestParser : private RequestFields {
   ParseError scan_path();
   ParseError scan_args();
   ParseError end_target(State next);
+  ParseError end_target_with(char c);
   ParseError finish_request_line();
   ParseError normalise_target();
   ParseStep parse_headers();

@@ -149,27 +149,6 @@ bool needs_escape(std::string_view text, Escape kind) {
   return false;
 }
 
-void append_html_escaped(std::string& out, std::string_view text) {
-  for (char c : text) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      default:
-        out += c;
-    }
-  }
-}
-
 void append_unescaped(std::string& out, std::string_view text, Unescape kind) {
   for (size_t i = 0; i < text.size(); ++i) {
     char c = text[i];

@@ -33,8 +33,6 @@ enum class Escape : uint8_t {
 void append_escaped(std::string& out, std::string_view text, Escape kind);
 // Whether append_escaped() would change anything.
 [[nodiscard]] bool needs_escape(std::string_view text, Escape kind);
-// &amp; &lt; &gt; &quot;
-void append_html_escaped(std::string& out, std::string_view text);
 
 enum class Unescape : uint8_t {
   kAll,       // every %XX

@@ -5,34 +5,13 @@
 #include <ctime>
 #include <vector>
 
+#include "base/html.h"
+
 namespace bulkhead::pool {
 namespace {
 
 constexpr const char* kExpires = "Expires: Thu, 01 Jan 1970 00:00:00 GMT";
 constexpr const char* kNoCache = "Cache-Control: no-cache, no-store, must-revalidate, max-age=0";
-
-std::string escape_html(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      default:
-        out += c;
-    }
-  }
-  return out;
-}
 
 // Length of a valid UTF-8 sequence at `at` and its code point; 0 when it is none.
 size_t decode_utf8(std::string_view text, size_t at, uint32_t* code) {
@@ -154,7 +133,10 @@ std::vector<Item> items(const php::WorkerStatus& w, int64_t now, StatusFormat fo
   const auto text = [&](const std::string& value) {
     const std::string& shown = value.empty() ? "-" : value;
     if (format == StatusFormat::kJson) return escape_json(shown);
-    return format == StatusFormat::kText ? shown : escape_html(shown);
+    if (format == StatusFormat::kText) return shown;
+    std::string escaped;
+    append_html_escaped(escaped, shown);
+    return escaped;
   };
   char cpu[32];
   snprintf(cpu, sizeof cpu, "%.2f", w.cpu_percent);
