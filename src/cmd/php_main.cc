@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -32,7 +33,9 @@ struct Arguments {
 
 Arguments parse(int argc, char** argv) {
   Arguments a;
-  a.php.program = argv[0];
+  std::error_code unknown;
+  a.php.program = std::filesystem::read_symlink("/proc/self/exe", unknown);
+  if (unknown) a.php.program = argv[0];
   const auto value = [&](int& i) -> std::string {
     if (argv[i][2] != '\0') return argv[i] + 2;
     return i + 1 < argc ? argv[++i] : "";

@@ -24,6 +24,7 @@ void AppBridge::start() {
   AppRequest request;
   request.site = ex.target.site;
   request.params = &ex.params;
+  request.peer = ex.target.client;
   request.read_timeout = conf.read_timeout;
   request.send_timeout = conf.send_timeout;
   request.head_max = static_cast<uint32_t>(std::min<size_t>(conf.buffer_size, 1u << 20));
@@ -85,6 +86,14 @@ void AppBridge::on_app_head(std::string_view block) {
 
 void AppBridge::on_app_readable() { turn_.connection->app_progress(); }
 void AppBridge::on_app_writable() { turn_.connection->app_progress(); }
+
+// A body that was streamed is not kept; a collected one is.
+bool AppBridge::on_app_repeat() {
+  if (turn_.body.mode() != BodyReader::Mode::kCollect) return false;
+  turn_.body.rewind(inline_bytes_);
+  body_sent_ = false;
+  return true;
+}
 
 void AppBridge::on_app_stderr(std::string_view text) {
   loop_.phases().on_app_stderr(turn_.ex, text);

@@ -39,6 +39,7 @@ class AppBridge : public AppListener {
   void on_app_stderr(std::string_view text) override;
   void on_app_error(AppError error, std::string_view detail) override;
   void on_app_writable() override;
+  bool on_app_repeat() override;
 
  private:
   void note_response();

@@ -79,6 +79,9 @@ class AppListener {
   virtual void on_app_error(AppError error, std::string_view detail) = 0;
   // There is room for request body again.
   virtual void on_app_writable() = 0;
+  // The application is gone and has taken nothing of the request; another is to have it.  True: the
+  // body will be written again, from its first byte that did not come with the request.
+  virtual bool on_app_repeat() { return false; }
 };
 
 // Destroying it aborts the exchange.

@@ -91,6 +91,7 @@ struct AppTarget {
   std::string_view address;   // kSocket: as printed in logs, "127.0.0.1:9000", "unix:/x.sock"
   std::string_view sockaddr;  // kSocket: raw bytes to connect to
   uint32_t upstream = config::kNone;  // Model::upstreams, for keepalive pools
+  std::string_view client;            // kSite: whom a pool that listens on TCP would see asking
 };
 // One try of an upstream, for $upstream_* variables.
 struct UpstreamTry {

@@ -19,10 +19,12 @@ constexpr uint32_t kEvents = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
 }  // namespace
 
 FastcgiConnection::FastcgiConnection(FastcgiService& service,
-                                     std::shared_ptr<FastcgiService::Pool> pool, sys::Fd socket)
+                                     std::shared_ptr<FastcgiService::Pool> pool,
+                                     sys::Accepted accepted)
     : service_(service),
       pool_(std::move(pool)),
-      fd_(std::move(socket)),
+      fd_(std::move(accepted.fd)),
+      peer_(sys::ip_bytes(accepted.peer)),
       deadline_([this] { close(); }),
       turn_([this] { drive(); }) {}
 
@@ -225,6 +227,7 @@ void FastcgiConnection::begin_request() {
   request.params = &params_;
   request.body_length = body_left_;
   if (role == fcgi::Role::kAuthorizer) request.flags = ring::kFlagAuthorizer;
+  request.peer = peer_;
   request.read_timeout = service_.limits_.response;
   request.send_timeout = service_.limits_.response;
   request.head_max = service_.limits_.head_max;

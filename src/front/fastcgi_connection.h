@@ -20,7 +20,7 @@ class FastcgiConnection : public loop::IoHandler, public AppListener {
   static constexpr size_t kOutboxMax = 64 * 1024;  // answer bytes that may wait for the socket
 
   FastcgiConnection(FastcgiService& service, std::shared_ptr<FastcgiService::Pool> pool,
-                    sys::Fd socket);
+                    sys::Accepted accepted);
   ~FastcgiConnection() override;
   Status start();
   // Closes it unless a request runs; a request that runs is the last one.
@@ -61,6 +61,7 @@ class FastcgiConnection : public loop::IoHandler, public AppListener {
   FastcgiService& service_;
   std::shared_ptr<FastcgiService::Pool> pool_;
   sys::Fd fd_;
+  std::string peer_;  // 4 or 16 address bytes; empty for a Unix socket
   bool registered_ = false, readable_ = true, writable_ = true;
   bool peer_done_ = false;  // the peer will send no more
   bool closing_ = false;    // close once everything is sent

@@ -129,6 +129,7 @@ bool Steps::resolve_target(Exchange& ex, std::string_view address) {
   if (auto site = config::site_of_address(ex.plan->snapshot(), address)) {
     ex.target.kind = AppTarget::Kind::kSite;
     ex.target.site = *site;
+    ex.target.client = ex.arena.copy(client_of_address(address));
     return true;
   }
   std::string sockaddr = parse_sockaddr(address);
@@ -165,6 +166,7 @@ Steps::Peer Steps::choose_peer(Exchange& ex) {
     const PeerPlan& peer = upstream.peers[index];
     ex.target.kind = peer.is_site ? AppTarget::Kind::kSite : AppTarget::Kind::kSocket;
     ex.target.site = peer.site;
+    ex.target.client = peer.client;
     ex.target.address = peer.address;
     ex.target.sockaddr = peer.sockaddr;
   }

@@ -116,7 +116,7 @@ void FastcgiService::on_accept(const std::shared_ptr<Pool>& pool, Listener& list
     return;
   }
   if (quitting_ || connections_.size() >= limits_.connections_max) return;
-  connections_.push_back(std::make_unique<FastcgiConnection>(*this, pool, std::move(accepted.fd)));
+  connections_.push_back(std::make_unique<FastcgiConnection>(*this, pool, std::move(accepted)));
   connections_.back()->place = std::prev(connections_.end());
   if (Status started = connections_.back()->start(); !started) {
     log_(config::LogLevel::kAlert, started.error().describe());

@@ -1,5 +1,8 @@
 #include "front/plan.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
 #include "config/nginx_values.h"
 
 namespace bulkhead::front {
@@ -116,6 +119,28 @@ uint32_t first_written_so(const config::Upstream& upstream, size_t server) {
   return first;
 }
 
+}  // namespace
+
+std::string client_of_address(std::string_view address) {
+  const size_t colon = address.rfind(':');
+  if (colon == std::string_view::npos || address.starts_with("unix:")) return {};
+  std::string host(address.substr(0, colon));
+  if (host.size() > 2 && host.front() == '[') {
+    in6_addr inet6{};
+    if (::inet_pton(AF_INET6, host.substr(1, host.size() - 2).c_str(), &inet6) != 1) return {};
+    return {reinterpret_cast<const char*>(&inet6), sizeof inet6};
+  }
+  in_addr inet4{};
+  constexpr uint8_t kLoopbackNet = 127;
+  const bool is_address = ::inet_pton(AF_INET, host.c_str(), &inet4) == 1;
+  if (!is_address || ntohl(inet4.s_addr) >> 24 == kLoopbackNet) {
+    inet4.s_addr = htonl(INADDR_LOOPBACK);
+  }
+  return {reinterpret_cast<const char*>(&inet4), sizeof inet4};
+}
+
+namespace {
+
 constexpr std::string_view kNginxProduct = "nginx", kNginxVersion = "nginx/1.22.1";
 
 }  // namespace
@@ -183,6 +208,7 @@ void Plan::build_upstreams() {
       peer.down = server.down;
       if (auto site = config::site_of_address(snapshot_, server.address)) {
         peer.is_site = true;
+        peer.client = client_of_address(server.address);
         peer.site = *site;
         plan.peers.push_back(std::move(peer));
         continue;

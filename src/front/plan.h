@@ -29,11 +29,16 @@ struct PeerPlan {
   std::string sockaddr;
   bool is_site = false;
   uint32_t site = 0;
+  std::string client;   // is_site: whom the pool would see if it were asked over its address
   uint32_t server = 0;  // the first of Upstream::servers written as this one is
   uint32_t weight = 1, max_fails = 1, max_conns = 0;
   std::chrono::milliseconds fail_timeout{10000};
   bool backup = false, down = false;
 };
+// Who asks when this machine connects to an address of its own: 4 or 16 bytes; empty for a Unix
+// socket.  A pool of ours at that address is asked over its ring, and its log shall say the same.
+std::string client_of_address(std::string_view address);
+
 struct UpstreamPlan {
   const config::Upstream* source = nullptr;
   std::vector<PeerPlan> peers;

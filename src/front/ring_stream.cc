@@ -8,8 +8,9 @@
 
 namespace bulkhead::front {
 namespace {
-constexpr int kFramesPerTurn = 64;   // then other streams get their turn
-constexpr size_t kPiecesMax = 64;    // parsed and unconsumed; then parsing waits
+constexpr int kFramesPerTurn = 64;  // then other streams get their turn
+constexpr size_t kPiecesMax = 64;   // parsed and unconsumed; then parsing waits
+constexpr uint8_t kTakenBackMax = 3;
 constexpr size_t kStderrMax = 4096;  // of one frame: the rest of a longer one is cut off
 }  // namespace
 
@@ -43,6 +44,7 @@ bool RingStream::encode(const AppRequest& request, std::span<unsigned char> area
   }
   ring::RequestWriter writer(area);
   for (size_t i = 0; i < params.size(); ++i) writer.add(params.name(i), params.value(i));
+  writer.set_peer(request.peer);
   request_bytes_ =
       static_cast<uint32_t>(writer.finish(request.inline_body, request.body_length, request.flags));
   return writer.ok();
@@ -62,9 +64,10 @@ void RingStream::activate(SiteLink& link, ring::FrontRing& ring, int slot) {
 }
 
 bool RingStream::take_back() {
-  if (ring_ == nullptr || taken_back_ || body_started_) return false;
+  if (ring_ == nullptr || taken_back_ >= kTakenBackMax) return false;
   // A request that was answered was taken, whatever the slot's state says.
   if (head_done_ || end_seen_ || !head_.empty() || !pieces_.empty()) return false;
+  if (body_started_ && !listener_->on_app_repeat()) return false;
   if (!ring_->withdraw(slot_)) return false;
   unsigned char* area = ring_->request_area(slot_).data();
   request_.assign(area, area + request_bytes_);
@@ -72,7 +75,10 @@ bool RingStream::take_back() {
   ring_ = nullptr;
   link_ = nullptr;
   slot_ = -1;
-  taken_back_ = true;
+  ++taken_back_;
+  if (std::exchange(body_started_, false)) body_finished_ = false;
+  body_blocked_ = writable_due_ = false;
+  set_timer();
   return true;
 }
 

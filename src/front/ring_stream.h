@@ -116,7 +116,8 @@ class RingStream : public AppStream {
   bool* destroyed_ = nullptr;
   bool body_streams_, body_finished_ = false, body_blocked_ = false, body_started_ = false;
   bool head_done_ = false, end_seen_ = false, flush_ = false, peeked_all_ = false;
-  bool stalled_ = false, taken_back_ = false, writable_due_ = false;
+  bool stalled_ = false, writable_due_ = false;
+  uint8_t taken_back_ = 0;  // times the site died before a worker took the request
 };
 
 }  // namespace bulkhead::front

@@ -69,8 +69,9 @@ struct AppRequest {
   const Params* params = nullptr;  // copied
   uint64_t body_length = 0;        // total, inline bytes included; ring::kUnknownBody: unknown
   std::string_view
-      inline_body;     // copied if it fits (see inline_body_max); the rest by write_body()
-  uint32_t flags = 0;  // ring::RequestFlag
+      inline_body;        // copied if it fits (see inline_body_max); the rest by write_body()
+  uint32_t flags = 0;     // ring::RequestFlag
+  std::string_view peer;  // who speaks FastCGI to the pool: 4 or 16 address bytes, or nobody
   loop::Millis read_timeout{60'000};  // no progress of the response
   loop::Millis send_timeout{60'000};  // no progress of the request body
   uint32_t head_max = 64 * 1024;      // larger CGI heads are kInvalid

@@ -133,5 +133,73 @@ TEST_F(SiteEndTest, AnAnswerWithoutTakingTheRequestIsNotRepeated) {
   EXPECT_EQ(victim.error, AppError::kClosedInBody);
 }
 
+// ---- requests that nobody took wait for the next pool -------------------------------------------
+void count_body(ring::WorkerRing& ring, uint32_t index) {
+  std::atomic<bool> stop{false};
+  while (ring.wait_for_request(index, 0us, -1ms, stop) == ring::Wait::kRequest) {
+    std::string body(ring.request().inline_body());
+    char bytes[4096];
+    for (ssize_t n; (n = ring.read_body(bytes, -1ms)) > 0;) body.append(bytes, n);
+    ring.write_frame(Frame::kHead, "Status: 200 OK\r\n\r\n");
+    ring.write_frame(Frame::kBody, std::to_string(std::hash<std::string>()(body)));
+    ring.end({0, 0, 0});
+    ring.done();
+  }
+}
+
+// Writes its upload again when it is asked to.
+struct Repeater : Recorder {
+  std::string all;
+  int repeats = 0;
+  bool on_app_repeat() override {
+    upload = all;
+    ++repeats;
+    return true;
+  }
+};
+
+TEST_F(SiteEndTest, AnUploadThatNobodyTookGoesToTheNextPool) {
+  Repeater sender;
+  for (int i = 0; i < 300'000; ++i) sender.all += static_cast<char>('a' + i % 23);
+  sender.upload = sender.all;
+  Params params;
+  AppRequest request{.site = 7, .params = &params, .body_length = sender.all.size()};
+  auto first = std::make_unique<TestSite>(0, serve);
+  client_->on_site_up(7, 1, first->ends());
+  sender.stream = client_->start(request, &sender);
+  sender.on_app_writable();
+  ASSERT_LT(sender.upload.size(), sender.all.size()) << "a part lies in the ring";
+  first.reset();
+  client_->on_site_down(7, 1, 0);
+  TestSite second(1, count_body);
+  client_->on_site_up(7, 2, second.ends());
+  ASSERT_TRUE(run_until([&] { return sender.ended || sender.error != AppError::kNone; }));
+  EXPECT_EQ(sender.error, AppError::kNone) << sender.detail;
+  EXPECT_EQ(sender.repeats, 1);
+  EXPECT_EQ(sender.body, std::to_string(std::hash<std::string>()(sender.all)));
+  sender.stream.reset();
+}
+
+TEST_F(SiteEndTest, ARequestWaitsForThreePoolsThatDieAndNotForFour) {
+  for (uint32_t deaths : {3U, 4U}) {
+    recorder_ = Recorder();
+    uint32_t epoch = deaths * 10;
+    auto site = std::make_unique<TestSite>(0, serve);
+    client_->on_site_up(7, epoch, site->ends());
+    Recorder& patient = start();
+    for (uint32_t i = 0; i < deaths; ++i) {
+      site.reset();
+      client_->on_site_down(7, epoch, 0);
+      site = std::make_unique<TestSite>(i + 1 == deaths ? 1 : 0, serve);
+      client_->on_site_up(7, ++epoch, site->ends());
+    }
+    patient.consume_max = SIZE_MAX;
+    ASSERT_TRUE(run_until([&] { return patient.ended || patient.error != AppError::kNone; }));
+    EXPECT_EQ(patient.error, deaths == 3 ? AppError::kNone : AppError::kClosed) << deaths;
+    patient.stream.reset();
+    client_->on_site_down(7, epoch, 0);
+  }
+}
+
 }  // namespace
 }  // namespace bulkhead::front

@@ -133,6 +133,10 @@ void Channel::receive_some() {
   }
 }
 
+void Channel::drain() {
+  if (!closed_) receive_some();
+}
+
 void Channel::on_ready(uint32_t events) {
   auto alive = alive_;
   if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) receive_some();

@@ -62,6 +62,9 @@ class Channel : private loop::IoHandler {
   // False: the channel is closed, or kQueueMax messages wait already; on_closed follows.
   bool send(Op op, std::string_view payload = {}, std::span<const sys::FdRef> fds = {});
 
+  // The peer has ended: takes what it sent before.  Handlers are called from inside.
+  void drain();
+
   void set_phase(Phase phase) { permit_.set_phase(phase); }
   [[nodiscard]] Phase phase() const { return permit_.phase(); }
   // Nothing waits to be sent.

@@ -176,6 +176,8 @@ void SiteLife::kill() {
 
 void SiteLife::ended() {
   if (over_) return;
+  // Its last words may wait behind the news of its death: that it was ready, above all.
+  if (channel_ != nullptr) channel_->drain();
   over_ = true;
   patience_->cancel();
   if (watched_) {

@@ -82,7 +82,7 @@ void Sites::configure(const Loaded& loaded) {
     }
     Site& site = sites_[step.id];
     site.spec = std::move(wanted[step.id]);
-    site.failed = false;
+    site.failed = site.cannot_start = false;
     site.retry_at = {};
     if (step.action == SiteAction::kReplace) {
       replace(site);
@@ -148,7 +148,8 @@ void Sites::wake(uint32_t front, uint32_t id) {
     return;
   }
   auto wait = std::chrono::ceil<Millis>(site->retry_at - w_.loop.now());
-  if (wait > kWakePatience) return refuse(front, id);
+  // One that died is waited for, at most Backoff::kLongest; one that cannot start is not.
+  if (wait > kWakePatience && site->cannot_start) return refuse(front, id);
   if (wait > Millis(0)) {
     site->wanted = true;
     restart_in(*site, wait);
@@ -184,7 +185,7 @@ SiteLife* Sites::launch(Site& site, Announce when, uint32_t front) {
   life->front = front;
   if (auto begun = begin(site, life); !begun) {
     problem(site, "cannot start: " + begun.error().describe());
-    site.failed = true;
+    site.failed = site.cannot_start = true;
     // The caller may be inside one of its callbacks.
     w_.loop.defer([dead = std::shared_ptr<SiteLife>(std::move(owned))] {});
     return nullptr;

@@ -110,6 +110,7 @@ class Sites {
     bool wanted = false;  // front waits for the restart
     std::unique_ptr<loop::Timer> restart;
     bool failed = false;              // the last life never became ready
+    bool cannot_start = false;        // and said why, or could not even be made
     uint32_t lines = 0, dropped = 0;  // log lines this second
     int64_t second = 0;
   };

@@ -112,7 +112,7 @@ void Sites::kill_all() {
 void Sites::on_ready(SiteLife* life) {
   Site* site = find(life->site());
   if (site == nullptr) return;
-  site->failed = false;
+  site->failed = site->cannot_start = false;
   if (site->replacement == life) {
     // The new one takes over; the old one finishes what it has.
     SiteLife* old = std::exchange(site->current, std::exchange(site->replacement, nullptr));
@@ -199,6 +199,7 @@ void Sites::on_ended(SiteLife* life) {
   } else if (is_current) {
     site->current = nullptr;
     site->failed = !life->ready();
+    site->cannot_start = life->explained();
     if (!stopping_) {
       if (site->spec.has_pool && life->ready()) log_end(*life);
       if (!site->spec.has_pool) {

@@ -26,7 +26,7 @@ struct StartOptions {
   std::string ini_path;              // -c: file or directory; "": php-fpm's own place
   bool no_ini = false;               // -n
   std::vector<std::string> defines;  // -d name=value
-  std::string program;               // argv[0], for php.ini beside the program
+  std::string program;               // its path: PHP_BINARY, php.ini beside it
   bool information_as_text = false;  // phpinfo() without HTML
 };
 // Starts libphp: reads php.ini, loads extensions, prepares opcache.  Runs no script

@@ -167,7 +167,7 @@ std::string AccessFormat::value(const Token& t, const WorkerRecord& r, const Acc
     case 'r':
       return text_of(r.uri);
     case 'R':
-      return "-";  // the address of a FastCGI client: there is none on this path
+      return v.peer.empty() ? "-" : v.peer;
     case 's':
       return std::to_string(v.status);
     case 't':

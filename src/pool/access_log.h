@@ -18,6 +18,7 @@ struct AccessValues {
   int status = 200;
   const char* pool = "";
   int pid = 0, parent_pid = 0;
+  std::string peer;  // who speaks FastCGI to the pool; empty: over a Unix socket
   std::function<const char*(std::string_view)> param;        // %{NAME}e; null: not set
   std::function<std::string_view(std::string_view)> header;  // %{NAME}o; empty: not set
 };

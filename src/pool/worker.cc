@@ -15,6 +15,7 @@
 #include "php/engine.h"
 #include "pool/status_page.h"
 #include "sys/files.h"
+#include "sys/stream_io.h"
 
 namespace bulkhead::pool {
 namespace {
@@ -204,6 +205,7 @@ void Worker::log_access(int status) {
   values.pool = context_.config.name.c_str();
   values.pid = getpid();
   values.parent_pid = getppid();
+  values.peer = sys::print_ip(context_.ring.request().peer());
   values.param = [](std::string_view name) { return php::request_param(name); };
   values.header = [](std::string_view name) { return php::response_header(name); };
   sys::write_all(context_.access_log, context_.access_format->line(record_, values));

@@ -60,6 +60,10 @@ void RequestWriter::add(std::string_view name, std::string_view value) {
   ++count_;
 }
 
+void RequestWriter::set_peer(std::string_view address) {
+  peer_ = address.size() == 4 || address.size() == 16 ? address : std::string_view();
+}
+
 size_t RequestWriter::finish(std::string_view inline_body, uint64_t total_body, uint32_t flags) {
   if (!ok_ || inline_body.size() > room()) {
     ok_ = false;
@@ -71,6 +75,8 @@ size_t RequestWriter::finish(std::string_view inline_body, uint64_t total_body, 
   header.body_bytes = total_body;
   header.inline_body_bytes = static_cast<uint32_t>(inline_body.size());
   header.flags = flags;
+  header.peer_bytes = static_cast<uint32_t>(peer_.size());
+  std::copy(peer_.begin(), peer_.end(), header.peer);
   std::memcpy(out_.data(), &header, sizeof header);
   if (!inline_body.empty()) {
     std::memcpy(out_.data() + used_, inline_body.data(), inline_body.size());

@@ -29,6 +29,8 @@ class RequestWriter {
   // False once something did not fit; the request must then not be submitted.
   [[nodiscard]] bool ok() const { return ok_; }
   void add(std::string_view name, std::string_view value);
+  // Who asks over the network: 4 or 16 bytes; anything else is nobody.
+  void set_peer(std::string_view address);
   // Room that is left for an inline body.
   [[nodiscard]] size_t room() const { return out_.size() - used_; }
   // Ends the request.  `total_body` counts the inline bytes too (kUnknownBody: no length known).
@@ -39,6 +41,7 @@ class RequestWriter {
   std::span<unsigned char> out_;
   size_t used_;
   uint32_t count_ = 0;
+  std::string_view peer_;
   bool ok_;
 };
 

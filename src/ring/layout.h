@@ -50,6 +50,9 @@ struct RequestHeader {    // at the start of the request area
   uint64_t body_bytes;         // total; kUnknownBody when streamed without a length
   uint32_t inline_body_bytes;  // body bytes that follow the params; rest streams
   uint32_t flags;              // RequestFlag
+  // Who spoke FastCGI to the pool: 4 or 16 bytes of an internet address, or none (Unix socket).
+  uint32_t peer_bytes = 0;
+  uint8_t peer[16] = {};
 };
 constexpr uint64_t kUnknownBody = ~uint64_t{0};
 enum RequestFlag : uint32_t { kFlagAuthorizer = 1 };

@@ -16,6 +16,7 @@ TEST(Request, ArrivesAsItWasWritten) {
   writer.add("SCRIPT_NAME", "/index.php");
   writer.add("EMPTY", "");
   writer.add("SCRIPT_NAME", "again");
+  writer.set_peer(std::string_view("\x7f\0\0\1", 4));
   size_t bytes = writer.finish("a=1&b=2", 1000, kFlagAuthorizer);
   ASSERT_TRUE(writer.ok());
 
@@ -25,6 +26,7 @@ TEST(Request, ArrivesAsItWasWritten) {
   EXPECT_EQ(view.body_bytes(), 1000U);
   EXPECT_EQ(view.inline_body(), "a=1&b=2");
   EXPECT_EQ(view.flags(), uint32_t{kFlagAuthorizer});
+  EXPECT_EQ(view.peer(), std::string_view("\x7f\0\0\1", 4));
   std::string_view name, value;
   ASSERT_TRUE(view.next(name, value));
   EXPECT_EQ(name, "SCRIPT_NAME");
@@ -65,6 +67,8 @@ TEST(Request, WithImpossibleSizesIsMalformed) {
       {"body beyond the area", {10, 1, 500, 500, 0}},
       {"sum overflows 32 bits", {100, 1, ~uint64_t{0}, 0xffffffff, 0}},
       {"more inline than total", {0, 0, 3, 4, 0}},
+      {"an address of 5 bytes", {0, 0, 0, 0, 0, 5, {}}},
+      {"an address beyond the header", {0, 0, 0, 0, 0, 17, {}}},
   };
   for (const Case& c : cases) {
     std::vector<unsigned char> area(128);

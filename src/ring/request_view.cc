@@ -17,6 +17,7 @@ bool RequestView::open(std::span<const unsigned char> area) {
       header_.params_bytes <= room && header_.inline_body_bytes <= room - header_.params_bytes;
   ok =
       ok && (header_.body_bytes == kUnknownBody || header_.inline_body_bytes <= header_.body_bytes);
+  ok = ok && (header_.peer_bytes == 0 || header_.peer_bytes == 4 || header_.peer_bytes == 16);
   if (!ok) header_ = {};
   rewind();
   return ok;

@@ -40,6 +40,10 @@ class RequestView {
   [[nodiscard]] uint64_t body_bytes() const { return header_.body_bytes; }
   [[nodiscard]] std::string_view inline_body() const;
   [[nodiscard]] uint32_t flags() const { return header_.flags; }
+  // 4 or 16 bytes of an internet address; empty: the request came over no network.
+  [[nodiscard]] std::string_view peer() const {
+    return {reinterpret_cast<const char*>(header_.peer), header_.peer_bytes};
+  }
 
  private:
   std::span<const unsigned char> area_;

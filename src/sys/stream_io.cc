@@ -101,16 +101,34 @@ SocketAddress own_address(FdRef socket) {
   return out;
 }
 
-std::string print_ip(const SocketAddress& address) {
-  char text[INET6_ADDRSTRLEN] = {};
-  const void* from = nullptr;
+namespace {
+// 4 or 16 bytes within `address`; empty for other families.
+std::string_view address_bytes(const SocketAddress& address) {
   if (address.storage.ss_family == AF_INET) {
-    from = &reinterpret_cast<const sockaddr_in&>(address.storage).sin_addr;
-  } else if (address.storage.ss_family == AF_INET6) {
-    from = &reinterpret_cast<const sockaddr_in6&>(address.storage).sin6_addr;
+    const in_addr& in = reinterpret_cast<const sockaddr_in&>(address.storage).sin_addr;
+    return {reinterpret_cast<const char*>(&in), sizeof in};
   }
-  if (from == nullptr) return {};
-  return ::inet_ntop(address.storage.ss_family, from, text, sizeof text) != nullptr ? text : "";
+  if (address.storage.ss_family == AF_INET6) {
+    const in6_addr& in6 = reinterpret_cast<const sockaddr_in6&>(address.storage).sin6_addr;
+    return {reinterpret_cast<const char*>(&in6), sizeof in6};
+  }
+  return {};
+}
+}  // namespace
+
+std::string print_ip(std::string_view bytes) {
+  char text[INET6_ADDRSTRLEN] = {};
+  if (bytes.size() != sizeof(in_addr) && bytes.size() != sizeof(in6_addr)) return {};
+  const int family = bytes.size() == sizeof(in_addr) ? AF_INET : AF_INET6;
+  return ::inet_ntop(family, bytes.data(), text, sizeof text) != nullptr ? text : "";
+}
+
+std::string print_ip(const SocketAddress& address) { return print_ip(address_bytes(address)); }
+
+std::string ip_bytes(const SocketAddress& address) {
+  constexpr std::string_view kMapped("\0\0\0\0\0\0\0\0\0\0\xff\xff", 12);
+  const std::string_view bytes = address_bytes(address);
+  return std::string(bytes.starts_with(kMapped) ? bytes.substr(kMapped.size()) : bytes);
 }
 
 void set_no_delay(FdRef socket, bool on) {

@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "base/error.h"
 #include "sys/fd.h"
@@ -54,6 +55,10 @@ Accepted accept_connection(FdRef listener);
 SocketAddress own_address(FdRef socket);
 // "127.0.0.1", "::1"; "" for other families.
 std::string print_ip(const SocketAddress& address);
+// The same of 4 or 16 address bytes.
+std::string print_ip(std::string_view bytes);
+// 4 or 16 address bytes, an IPv4 address in IPv6 form as 4; "" for other families.
+std::string ip_bytes(const SocketAddress& address);
 
 // Options of a connection; a failure is harmless to the bytes and therefore not reported.
 void set_no_delay(FdRef socket, bool on);

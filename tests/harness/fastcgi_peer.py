@@ -99,3 +99,35 @@ class Peer:
         status = query['s'] if query.get('at', self.name) == self.name and 's' in query else '200'
         text = f'Status: {status}\r\nContent-Type: text/plain\r\n\r\n{self.name}'.encode()
         client.sendall(record(6, text) + record(6, b'') + record(3, struct.pack('>IB3x', 0, 0)))
+
+
+def pair(name, value):
+    name, value = name.encode(), value.encode()
+
+    def size(text):
+        return bytes([len(text)]) if len(text) < 128 else struct.pack('>I', len(text) | 0x80000000)
+    return size(name) + size(value) + name + value
+
+
+def ask(address, script, timeout=20, **params):
+    """One FastCGI request, as a web server makes it, to a path or a (host, port); what the script says."""
+    params = {'SCRIPT_FILENAME': script, 'SCRIPT_NAME': '/' + os.path.basename(script), 'REQUEST_METHOD': 'GET',
+              'REQUEST_URI': '/' + os.path.basename(script), 'SERVER_PROTOCOL': 'HTTP/1.1', **params}
+    if isinstance(address, str):
+        server = socket.socket(socket.AF_UNIX)
+        server.settimeout(timeout)
+        server.connect(address)
+    else:
+        server = socket.create_connection(address, timeout)
+    text = b''
+    with server, server.makefile('rb') as stream:
+        pairs = b''.join(pair(name, value) for name, value in params.items())
+        server.sendall(record(1, struct.pack('>HB5x', 1, 0)) + record(4, pairs) + record(4, b'') + record(5, b''))
+        while len(head := stream.read(8)) == 8:
+            _, kind, _, size, padding, _ = struct.unpack('>BBHHBB', head)
+            content = stream.read(size + padding)[:size]
+            if kind == 6:
+                text += content
+            if kind == 3:
+                break
+    return text.partition(b'\r\n\r\n')[2].decode()
