@@ -169,6 +169,7 @@ void Control::reopened() {
 
 Status Control::start_loops(uint32_t count) {
   count = std::clamp<uint32_t>(count, 1, kLoopsMax);
+  shared_.loops = count;
   for (uint32_t i = 0; i < count; ++i) {
     auto entry = std::make_unique<LoopThread>();
     ServerLoop::Hooks hooks;

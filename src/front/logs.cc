@@ -74,7 +74,7 @@ std::string syslog_datagram(const SyslogTarget& target, int severity, int64_t wa
 }
 
 LogBook::LogBook(loop::EventLoop& loop, const std::vector<config::LogFile>& files)
-    : loop_(loop), files_(files), buffered_(files.size()), flood_filled_(loop.now()) {
+    : loop_(loop), files_(files), buffered_(files.size()) {
   loop_.add_poller(this);
 }
 
@@ -140,25 +140,6 @@ void LogBook::error(const config::List<config::ErrorLog>& targets, config::LogLe
   for (const auto& target : targets) {
     if (level <= target.level) write_line(target.file, level, line);
   }
-}
-
-uint64_t LogBook::flood_limited_error(const config::List<config::ErrorLog>& targets,
-                                      config::LogLevel level, std::string_view line) {
-  auto elapsed = std::chrono::duration_cast<loop::Millis>(loop_.now() - flood_filled_);
-  if (elapsed.count() > 0) {
-    // At most ten seconds count: the product stays far from overflow.
-    auto ms = static_cast<size_t>(std::min<int64_t>(elapsed.count(), 10'000));
-    flood_allowance_ =
-        std::min(kFloodBurstBytes, flood_allowance_ + ms * (kFloodBytesPerSecond / 1000));
-    flood_filled_ = loop_.now();
-  }
-  if (line.size() > flood_allowance_) {
-    ++dropped_;
-    return 0;
-  }
-  flood_allowance_ -= line.size();
-  error(targets, level, line);
-  return std::exchange(dropped_, 0);
 }
 
 void LogBook::flush(uint32_t file) {

@@ -23,10 +23,6 @@ struct LogSet {
   std::vector<sys::Fd> files;
 };
 
-// Lines written per second and loop before error lines of applications are dropped, in bytes.
-constexpr size_t kFloodBytesPerSecond = 4u << 20;
-constexpr size_t kFloodBurstBytes = 16u << 20;
-
 // Bytes of one turn's access lines after which they are written before its end.
 constexpr size_t kTurnBytes = 32u << 10;
 
@@ -54,10 +50,6 @@ class LogBook : private loop::Poller {
   // `line` ends in a newline and carries its own time and level.
   void error(const config::List<config::ErrorLog>& targets, config::LogLevel level,
              std::string_view line);
-  // As error(), for text an application may send without end: beyond kFloodBytesPerSecond lines
-  // are counted instead of written.  Returns how many were dropped since the last one written.
-  uint64_t flood_limited_error(const config::List<config::ErrorLog>& targets,
-                               config::LogLevel level, std::string_view line);
   void flush_all();
 
  private:
@@ -76,9 +68,6 @@ class LogBook : private loop::Poller {
   std::shared_ptr<const LogSet> set_;
   std::vector<Buffered> buffered_;    // by file
   std::vector<uint32_t> turn_files_;  // with lines of this turn
-  size_t flood_allowance_ = kFloodBurstBytes;
-  loop::Clock::time_point flood_filled_{};
-  uint64_t dropped_ = 0;
 };
 
 // A syslog target as written in the configuration ("syslog:server=...,facility=local7,...").

@@ -76,25 +76,6 @@ TEST_F(LogBookTest, ReopeningWritesWhatWasKeptToTheOldFile) {
   EXPECT_EQ("new\n", text(fds_[1]));
 }
 
-TEST_F(LogBookTest, AFloodIsCountedInsteadOfWritten) {
-  config::List<config::ErrorLog> targets{{0, LogLevel::kError}};
-  std::string line(1 << 20, 'f');
-  size_t written = 0;
-  for (int i = 0; i < 100; ++i) {
-    book_->flood_limited_error(targets, LogLevel::kError, line);
-  }
-  written = static_cast<size_t>(::lseek(fds_[0], 0, SEEK_END));
-  EXPECT_LE(written, kFloodBurstBytes);
-  EXPECT_GE(written, kFloodBurstBytes - line.size());
-  auto until = loop::Clock::now() + std::chrono::seconds(3);
-  uint64_t dropped = 0;
-  while (dropped == 0 && loop::Clock::now() < until) {
-    loop_->run_once(loop::Millis(20));
-    dropped = book_->flood_limited_error(targets, LogLevel::kError, "small\n");
-  }
-  EXPECT_EQ(100 - written / line.size(), dropped);
-}
-
 TEST_F(LogBookTest, FilesThatDoNotExistAreLeftOut) {
   config::List<config::ErrorLog> targets{{7, LogLevel::kError}};
   book_->error(targets, LogLevel::kError, "x\n");

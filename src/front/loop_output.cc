@@ -41,10 +41,26 @@ void ServerLoop::write_error_log(const Exchange& ex, const config::List<config::
 void ServerLoop::write_app_log(const Exchange& ex, const config::List<config::ErrorLog>& logs,
                                config::LogLevel level, std::string_view line) {
   char scratch[kErrorLineMax];
-  uint64_t dropped = logs_of(ex).flood_limited_error(logs, level, bounded(line, scratch));
-  if (dropped == 0) return;
-  log_main(config::LogLevel::kWarn,
-           std::to_string(dropped) + " lines of applications were not logged: too many at once");
+  line = bounded(line, scratch);
+  // A pool of ours by its number; another FastCGI server by its upstream.
+  constexpr uint64_t kForeign = uint64_t{1} << 32;
+  const bool is_site = ex.target.kind == AppTarget::Kind::kSite;
+  const uint64_t who = is_site ? ex.target.site : kForeign | ex.target.upstream;
+  auto place = [&] {
+    return LogShares::Place{ex.plan->snapshot().generation, logs, std::string(ex.target.address)};
+  };
+  if (log_shares_->take(who, line.size(), place)) logs_of(ex).error(logs, level, line);
+}
+
+void ServerLoop::report_suppressed(const LogShares::Place& place, uint64_t lines) {
+  constexpr auto kLevel = config::LogLevel::kError;  // as what is missing
+  std::string text = std::to_string(lines) + " lines that FastCGI sent in stderr are suppressed: " +
+                     "too much text from \"" + place.address + "\"";
+  if (current_ == nullptr || current_->runtime->generation != place.generation) {
+    log_main(kLevel, text);
+  } else if (LogBook::wants(place.targets, kLevel)) {
+    current_->logs.error(place.targets, kLevel, line_head(kLevel).append(text).append("\n"));
+  }
 }
 
 void ServerLoop::write_access_log(const Exchange& ex, const config::AccessLog& log, uint32_t site,

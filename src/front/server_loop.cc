@@ -42,6 +42,11 @@ Result<std::unique_ptr<ServerLoop>> ServerLoop::create(FrontShared& shared, Hook
     if (self->quitting_) self->check_settled();
   };
   loop->path_logs_ = std::make_unique<PathLogs>(*loop->events_, *loop->sites_);
+  loop->log_shares_ = std::make_unique<LogShares>(
+      *loop->events_, shared.loops,
+      [self = loop.get()](const LogShares::Place& place, uint64_t lines) {
+        self->report_suppressed(place, lines);
+      });
   Ambient ambient;
   ambient.loop = loop->events_.get();
   ambient.counters = &shared.counters;

@@ -20,6 +20,7 @@
 #include "front/file_cache.h"
 #include "front/input_buffer.h"
 #include "front/listener.h"
+#include "front/log_shares.h"
 #include "front/path_logs.h"
 #include "front/phases.h"
 #include "front/runtime.h"
@@ -36,6 +37,7 @@ struct FrontShared {
   std::atomic<uint64_t> next_serial{1};
   std::atomic<uint64_t> next_spool{1};
   uint32_t pid = 0;
+  uint32_t loops = 1;
   std::string hostname;
 };
 
@@ -114,6 +116,7 @@ class ServerLoop : public Output {
   void check_settled();
   Connection* take_connection();
   [[nodiscard]] std::string line_head(config::LogLevel level);
+  void report_suppressed(const LogShares::Place& place, uint64_t lines);
 
   FrontShared& shared_;
   Hooks hooks_;
@@ -123,6 +126,7 @@ class ServerLoop : public Output {
   std::unique_ptr<FastcgiClient> fastcgi_;
   std::unique_ptr<FastcgiService> pools_;
   std::unique_ptr<PathLogs> path_logs_;
+  std::unique_ptr<LogShares> log_shares_;
   std::unique_ptr<Phases> phases_;
   BlockPool blocks_;
   std::shared_ptr<LoopGeneration> current_;
