@@ -54,7 +54,6 @@ void Master::quit_old_fronts() {
   for (auto& [number, old] : old_fronts_) {
     if (std::exchange(old.told, true)) continue;
     quit_front(*old.process);
-    sites_->front_finishes(number);
     Millis patience = now_.model->worker_shutdown_timeout;
     if (patience <= Millis(0)) continue;
     old.patience = std::make_unique<loop::Timer>([this, at = number] { hurry_old_front(at); });

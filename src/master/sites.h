@@ -51,7 +51,7 @@ class Sites {
   // Puts a configuration in force.  Pools that replace others become current once they are ready.
   void configure(const Loaded& loaded);
   // From now on sites live for this front.  What they have for fronts before it goes on until those
-  // finish: each front has its own ends of every ring.
+  // end: each front has its own ends of every ring.
   void use_front(uint32_t front, uint32_t loops);
   // A front wants the site.
   void wake(uint32_t front, uint32_t id);
@@ -63,9 +63,6 @@ class Sites {
   void on_fork_failed(uint32_t site, int error);
   // Forks that this zygote had not answered are lost.
   void zygote_lost(uint32_t number);
-  // A front finishes what it has begun: each life ends with its own last request, however long
-  // other sites keep that front busy.  Should it need the site again, it wakes it.
-  void front_finishes(uint32_t front);
   // A front is gone and took its ends of every ring with it: nobody asks these lives any more.
   void front_ended(uint32_t front);
   // A front refuses to talk to the site: it broke protocol.
@@ -131,7 +128,6 @@ class Sites {
   void restart(uint32_t id);
   void refuse(uint32_t front, uint32_t id);
   void wake_for_old(uint32_t front, Site& site);
-  void let_go(uint32_t front);
   void on_ready(SiteLife* life);
   void on_idle(SiteLife* life);
   void on_log(SiteLife* life, uint8_t level, std::string_view text);

@@ -52,21 +52,10 @@ void Sites::use_front(uint32_t front, uint32_t loops) {
   }
 }
 
-void Sites::let_go(uint32_t front) {
-  if (front != front_) return;
-  for (auto& [id, site] : sites_) site.current = site.replacement = nullptr;
-}
-
-void Sites::front_finishes(uint32_t front) {
-  let_go(front);
-  for (size_t i = 0; i < lives_.size(); ++i) {
-    SiteLife* life = lives_[i].get();
-    if (life->front == front && !life->stopping()) retire(life, true);
-  }
-}
-
 void Sites::front_ended(uint32_t front) {
-  let_go(front);
+  for (auto& [id, site] : sites_) {
+    if (front == front_) site.current = site.replacement = nullptr;
+  }
   for (size_t i = 0; i < lives_.size(); ++i) {
     SiteLife* life = lives_[i].get();
     if (life->front != front) continue;
