@@ -191,8 +191,10 @@ Outcome run_load(Pair& pair, const Probe& probe) {
   if (busy->failures > 0 || busy->p99_ms > kBearableMs) {
     out.verdict = Verdict::kAllowed;
   } else if (ratio <= kRatioMax || busy->p99_ms - quiet.p99_ms < kNoiseMs) {
-    out.verdict = Verdict::kBlocked;
-    out.by = have.contains(first) ? first : "kernel";
+    // Without controllers it was the kernel's ordinary scheduler that held.
+    bool is_held = have.contains(first);
+    out.verdict = is_held || first != "cgroup" ? Verdict::kBlocked : Verdict::kDegraded;
+    out.by = is_held ? first : "kernel";
   } else {
     // The victim is served, more slowly: the processor was divided by the kernel's scheduler only.
     out.verdict = Verdict::kDegraded;

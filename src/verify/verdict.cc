@@ -9,6 +9,8 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "sys/files.h"
+
 namespace bulkhead::verify {
 namespace {
 
@@ -120,8 +122,14 @@ Finding parse_finding(const std::string& json) {
 std::set<std::string, std::less<>> layers_of(const Server& server) {
   Names names{"uid", "kernel", "php", "front"};
   if (server.kind == ServerKind::kStock) return names;
-  for (const char* own : {"view", "pid", "ipc", "seccomp", "nnp", "cgroup", "links", "engine"}) {
+  for (const char* own : {"view", "pid", "ipc", "seccomp", "nnp", "links", "engine"}) {
     names.insert(own);
+  }
+  // Shares need controllers of cgroup v2; a kernel may have the hierarchy and none of them.
+  for (const char* path :
+       {"/sys/fs/cgroup/cgroup.controllers", "/sys/fs/cgroup/unified/cgroup.controllers"}) {
+    auto controllers = sys::read_file(path, 4096);
+    if (controllers && controllers->find("cpu") != std::string::npos) names.insert("cgroup");
   }
   if (landlock_abi() > 0) names.insert("landlock");
   for (const std::string& off : server.layers_off) names.erase(off);
