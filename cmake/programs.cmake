@@ -28,3 +28,6 @@ target_compile_options(bulkhead-probe PRIVATE -fno-sanitize=all)
 target_link_options(bulkhead-probe PRIVATE -fno-sanitize=all -static)
 target_link_libraries(bulkhead-probe bulkhead_probe)
 include(cmake/verify.cmake)
+
+# The opener's own filter; of the layers below it only what it calls is linked.
+target_link_libraries(bulkhead-files bulkhead_sandbox -Wl,--as-needed)

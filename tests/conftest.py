@@ -1,9 +1,15 @@
+import atexit
 import os
+import shutil
 import sys
 
 import pytest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+# Servers that a test starts without --state: never the machine's own place.
+os.environ['BULKHEAD_STATE'] = f'/srv/bht-state-{os.getpid()}'
+atexit.register(shutil.rmtree, os.environ['BULKHEAD_STATE'], ignore_errors=True)
 
 from harness import sanitizers  # noqa: E402
 from harness.servers import Work  # noqa: E402

@@ -13,6 +13,7 @@
 #include "master/load.h"
 #include "master/master.h"
 #include "master/nginx_cli.h"
+#include "sandbox/state_dir.h"
 #include "sys/process.h"
 
 namespace bulkhead {
@@ -71,13 +72,16 @@ int run_fpm(const std::string& name, std::span<char* const> words) {
 
 // Where the configuration is: --nginx and --fpm, or --config; /etc/bulkhead/bulkhead.conf else.
 struct Places {
-  std::string config{master::kBulkheadConf}, nginx, fpm, pid, prefix;
+  std::string config{master::kBulkheadConf}, nginx, fpm, pid, prefix, state;
   void add_to(CLI::App* verb) {
     verb->add_option("--config", config, "Bulkhead's own configuration file")
         ->capture_default_str();
     verb->add_option("--nginx", nginx, "an nginx.conf to serve");
     verb->add_option("--fpm", fpm, "a php-fpm.conf whose pools to serve");
     verb->add_option("--pid", pid, "pid file, instead of the one the configuration names");
+    verb->add_option(
+        "--state", state,
+        "the sites' private directories (default " + std::string(sandbox::kDefaultState) + ")");
     verb->add_option("--prefix", prefix, "where relative paths of the nginx language start");
   }
   [[nodiscard]] Options options() const {
@@ -86,10 +90,12 @@ struct Places {
     o.nginx_conf = o.bulkhead_conf ? config : nginx;
     o.fpm_conf = fpm;
     o.pid = pid;
+    o.state = state;
     o.prefix = prefix.empty() ? std::string(master::kNginxPrefix) : prefix;
     if (!o.prefix.ends_with('/')) o.prefix += '/';
     make_absolute(&o.nginx_conf);
     make_absolute(&o.fpm_conf);
+    make_absolute(&o.state);
     return o;
   }
   // A person's relative path starts where the person is.

@@ -15,6 +15,7 @@
 #include "ipc/channel.h"
 #include "loop/event_loop.h"
 #include "opener/opener.h"
+#include "sandbox/seccomp.h"
 #include "sys/process.h"
 #include "sys/signals.h"
 
@@ -97,6 +98,14 @@ int main(int argc, char** argv) {
   sys::set_process_title("bulkhead: files");
   ::prctl(PR_SET_DUMPABLE, 0);  // another process of the site's user may not trace it
   ::umask(022);
+  // Last of all: starting this program needed calls that it will not make again.
+  auto filter = bulkhead::sandbox::Filter::for_opener();
+  auto confined = filter ? bulkhead::sandbox::install(*filter)
+                         : bulkhead::Status(std::unexpected(filter.error()));
+  if (!confined) {
+    std::fprintf(stderr, "bulkhead-files: %s\n", confined.error().describe().c_str());
+    if (confined.error().errno_value != EINVAL) return 1;  // a kernel without filters
+  }
   auto served = serve(count, Millis(1000) * idle_seconds);
   if (served) return 0;
   std::fprintf(stderr, "bulkhead-files: %s\n", served.error().describe().c_str());

@@ -29,6 +29,7 @@ enum class Action { kUsage, kZygote, kVersion, kModules, kInformation };
 struct Arguments {
   Action action = Action::kUsage;
   bulkhead::php::StartOptions php;
+  std::string state;
 };
 
 Arguments parse(int argc, char** argv) {
@@ -44,6 +45,8 @@ Arguments parse(int argc, char** argv) {
     const std::string arg = argv[i];
     if (arg == "--zygote")
       a.action = Action::kZygote;
+    else if (arg.starts_with("--state="))
+      a.state = arg.substr(8);
     else if (arg == "-v")
       a.action = Action::kVersion;
     else if (arg == "-m")
@@ -107,7 +110,7 @@ int main(int argc, char** argv) {
     case Action::kZygote:
       bulkhead::sys::set_process_title("bulkhead: php " + bulkhead::php::version() + " zygote");
       prctl(PR_SET_DUMPABLE, 0);
-      return bulkhead::pool::run_zygote(bulkhead::sys::Fd(kMasterFd));
+      return bulkhead::pool::run_zygote(bulkhead::sys::Fd(kMasterFd), arguments.state);
     case Action::kVersion:
       bulkhead::php::print_version();
       break;

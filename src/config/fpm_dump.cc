@@ -140,6 +140,7 @@ void dump_own(const PoolConfig& p, Dump* d) {
   }
   for (const std::string& path : p.sandbox_read) d->text("sandbox.read[]", path);
   for (const std::string& path : p.sandbox_write) d->text("sandbox.write[]", path);
+  for (const std::string& layer : p.sandbox_off) d->text("sandbox.off[]", layer);
 }
 
 }  // namespace

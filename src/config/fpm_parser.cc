@@ -226,6 +226,15 @@ bool FpmParser::array(const std::string& name, const std::string& key, const std
     (name == "sandbox.read" ? p.sandbox_read : p.sandbox_write).push_back(std::move(path));
     return true;
   }
+  if (options_.bulkhead_keys && name == "sandbox.off") {
+    constexpr std::string_view kLayers[] = {"view", "pid", "ipc", "landlock", "seccomp", "cgroup"};
+    if (std::find(std::begin(kLayers), std::end(kLayers), value) == std::end(kLayers)) {
+      return error_here("'" + value + "' is no layer of the sandbox: name one of view, pid, ipc, " +
+                        "landlock, seccomp, cgroup in 'sandbox.off[]'");
+    }
+    p.sandbox_off.push_back(value);
+    return true;
+  }
   if (key.empty()) return error_here("You must provide a key for field '" + name + "'");
   return define(name, key, value);
 }

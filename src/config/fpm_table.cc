@@ -109,7 +109,9 @@ const FpmRow<P> kPoolRows[] = {
      "Endings of files that may run as PHP."},
     {"apparmor_hat", kString, &P::apparmor_hat, "AppArmor hat of the workers.", FpmOwner::kPhpFpm,
      FpmForce::kLater},
-    {"sandbox", kSwitch, &P::sandbox, "Whether the pool is shut into its sandbox: on or off.",
+    {"sandbox", kSandbox, &P::sandbox,
+     "Whether the pool is shut into its sandbox: on, strict (all layers, or it does not start), "
+     "off.",
      FpmOwner::kBulkhead},
     {"limit.memory", kChecked, &P::limit_memory, "Memory of the site, as 512M.",
      FpmOwner::kBulkhead},
@@ -282,10 +284,11 @@ std::optional<std::string_view> fpm_store(const FpmRow<T>& row, const std::strin
       into->*std::get<bool T::*>(row.field) = *b;
       return std::nullopt;
     }
-    case kSwitch: {
+    case kSandbox: {
       auto b = fpm_boolean(value);
-      if (!b) return "must be on or off";
-      into->*std::get<std::string T::*>(row.field) = *b ? "on" : "off";
+      const bool strict = fpm_same_name(value, "strict");
+      if (!b && !strict) return "must be on, strict or off";
+      into->*std::get<std::string T::*>(row.field) = strict ? "strict" : *b ? "on" : "off";
       return std::nullopt;
     }
     case kLogLevel:

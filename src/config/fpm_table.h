@@ -14,7 +14,7 @@
 
 namespace bulkhead::config {
 
-// How a value is read.  kSeconds takes s, m, h, d; kSwitch stores "on" or
+// How a value is read.  kSeconds takes s, m, h, d; kSandbox stores "on", "strict" or
 // "off" as text; kChecked stores the text that pool_value_fault() found nothing wrong with.
 enum class FpmForm {
   kInteger,
@@ -26,7 +26,7 @@ enum class FpmForm {
   kCoreLimit,
   kPm,
   kWords,
-  kSwitch,
+  kSandbox,
   kChecked,
 };
 enum class FpmOwner { kPhpFpm, kBulkhead };

@@ -29,7 +29,7 @@ void fields(PoolConfig& p, Form& form) {
   all(p.rlimit_files, p.rlimit_core, p.chroot, p.chdir, p.apparmor_hat, p.catch_workers_output,
       p.decorate_workers_output, p.clear_env, p.limit_extensions, p.env, p.php_values);
   all(p.sandbox, p.limit_memory, p.limit_cpu, p.limit_tasks, p.limit_io, p.php_version,
-      p.sandbox_read, p.sandbox_write, p.idle_timeout_s, p.file, p.line, p.given);
+      p.sandbox_read, p.sandbox_write, p.sandbox_off, p.idle_timeout_s, p.file, p.line, p.given);
   all(p.limit_disk, p.limit_connections, p.limit_queue, p.limit_buffer, p.mail_relay, p.mail_from,
       p.mail_site_header);
 }

@@ -66,12 +66,12 @@ struct PoolConfig {
   std::vector<PhpDefine> php_values;  // flags have the value "1" or "0"
   // env[] as written, for dump_fpm only (not serialised).
   std::vector<std::pair<std::string, std::string>> env_written;
-  // Bulkhead's own keys (refused in `bulkhead php-fpm`)
+  // Bulkhead's own keys
   std::string sandbox = "on", limit_memory, limit_cpu, limit_tasks, limit_io, php_version;
   std::string limit_disk, limit_connections, limit_queue, limit_buffer;  // see pool_limits.h
   std::string mail_relay, mail_from;
   bool mail_site_header = false;
-  std::vector<std::string> sandbox_read, sandbox_write;
+  std::vector<std::string> sandbox_read, sandbox_write, sandbox_off;
   int idle_timeout_s =
       0;  // 0: the pool process stays while awake by its pm; else it exits when idle this long
   // where it was written, for messages

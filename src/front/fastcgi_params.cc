@@ -20,6 +20,8 @@ using config::LogLevel;
 
 namespace {
 
+constexpr std::string_view kNotStarted = "the site could not be started";  // site_client.cc
+
 char cgi_char(char c) { return c == '-' ? '_' : http::to_upper(c); }
 
 // A fastcgi_param named HTTP_X replaces the request's header X.
@@ -212,6 +214,7 @@ Next Steps::app_error(Exchange& ex, AppError error, std::string_view detail) {
       return Next::kOver;
     case AppError::kConnect:
       action = "connecting to upstream";
+      if (text == kNotStarted) status = 503;  // its sandbox or its PHP refuses: not a bad answer
       if (text.find("(2: ") != std::string::npos || text.find("(13: ") != std::string::npos) {
         level = LogLevel::kCrit;
       }

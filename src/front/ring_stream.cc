@@ -63,6 +63,10 @@ void RingStream::activate(SiteLink& link, ring::FrontRing& ring, int slot) {
   if (body_streams_ && body_finished_) ring_->body_finish(slot_);
 }
 
+bool RingStream::waits_untaken() const {
+  return ring_ != nullptr && ring_->phase(slot_) == ring::SlotPhase::kSubmitted;
+}
+
 bool RingStream::take_back() {
   if (ring_ == nullptr || taken_back_ >= kTakenBackMax) return false;
   // A request that was answered was taken, whatever the slot's state says.

@@ -53,6 +53,8 @@ class RingStream : public AppStream {
   bool encode(const AppRequest& request, std::span<unsigned char> area);
   // Gets a slot that holds the request (copying it there if it had to wait).
   void activate(SiteLink& link, ring::FrontRing& ring, int slot);
+  // No worker has taken it yet.
+  [[nodiscard]] bool waits_untaken() const;
   // The site died and no worker had taken the request: it waits again.  False: not possible.
   bool take_back();
   // Reads frames; reports to the listener, which may destroy the stream.  True: did something.

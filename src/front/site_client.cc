@@ -10,6 +10,7 @@ namespace bulkhead::front {
 namespace {
 constexpr uint32_t kReasonFailed = 1;  // ipc::SiteDownBody
 constexpr uint32_t kReasonStopped = 2;
+constexpr const char* kNotStarted = "the site could not be started";  // answered 503: see steps
 constexpr loop::Millis kFailedRest{100};  // until a site that could not start is asked for again
 }  // namespace
 
@@ -42,7 +43,7 @@ void SiteClient::Impl::wake(Site& site) {
   if (site.waking) return;
   // A site that cannot start must not make us ask master as fast as its clients ask us.
   if (loop.now() < site.failed_until) {
-    fail_waiting(site, AppError::kConnect, "the site could not be started", EHOSTDOWN);
+    fail_waiting(site, AppError::kConnect, kNotStarted, EHOSTDOWN);
     return;
   }
   site.waking = true;
@@ -84,7 +85,8 @@ void SiteClient::on_site_down(uint32_t id, uint32_t epoch, uint32_t reason) {
     if (reason == kReasonStopped) {
       site.draining.push_back(std::move(site.up));
     } else {
-      impl_->bury(impl_->detach(*site.up));
+      using enum Impl::Death;
+      impl_->bury(impl_->detach(*site.up), reason == kReasonFailed ? kBeforeService : kInService);
     }
   } else if (reason != kReasonStopped) {
     for (auto& link : site.draining) {
@@ -106,7 +108,7 @@ void SiteClient::on_site_down(uint32_t id, uint32_t epoch, uint32_t reason) {
   site.wake_timer.cancel();
   if (failed_to_start) {
     site.failed_until = impl_->loop.now() + kFailedRest;
-    impl_->fail_waiting(site, AppError::kConnect, "the site could not be started", EHOSTDOWN);
+    impl_->fail_waiting(site, AppError::kConnect, kNotStarted, EHOSTDOWN);
   } else if (!site.queue.empty() || !site.files.empty()) {
     // It ended while we were asking for it (or took requests it will not serve): once more.
     impl_->wake(site);
@@ -135,7 +137,7 @@ std::unique_ptr<SiteLink> SiteClient::Impl::detach(SiteLink& link) {
   return nullptr;
 }
 
-void SiteClient::Impl::bury(std::unique_ptr<SiteLink> link) {
+void SiteClient::Impl::bury(std::unique_ptr<SiteLink> link, Death death) {
   Site& site = link->site();
   link->closed = true;
   std::erase(hot, link.get());
@@ -145,6 +147,8 @@ void SiteClient::Impl::bury(std::unique_ptr<SiteLink> link) {
     if (stream->take_back()) {
       stream->queued = true;
       again.push_back(stream);
+    } else if (death == Death::kBeforeService && stream->waits_untaken()) {
+      stream->fail(AppError::kConnect, kNotStarted);
     } else {
       stream->fail(stream->head_delivered() ? AppError::kClosedInBody : AppError::kClosed,
                    "the site's pool ended");
@@ -166,7 +170,8 @@ void SiteClient::Impl::link_closed(SiteLink& link, std::string_view why) {
   Site& site = link.site();
   std::unique_ptr<SiteLink> owned = detach(link);
   if (!owned) return;
-  bury(std::move(owned));
+  const bool served = owned->served;
+  bury(std::move(owned), served ? Death::kInService : Death::kBeforeService);
   if (!why.empty()) hooks.refused(site.id, why);
   if (site.up) {  // it was one that drained
     for (FileOperation& operation : site.files) site.up->files().ask(std::move(operation));
@@ -269,6 +274,7 @@ void SiteClient::Impl::link_wants_turn(SiteLink& link) {
 }
 
 void SiteClient::Impl::slot_freed(SiteLink& link) {
+  link.served = true;
   Site& site = link.site();
   if (site.up.get() == &link && !site.queue.empty()) dispatch(site);
 }

@@ -71,6 +71,7 @@ class SiteLink : private loop::IoHandler {
   bool watched = false;  // in SiteClient's list for rescue()
   uint32_t idle_turns = 0;
   bool closed = false;
+  bool served = false;  // some slot has come back: the pool did start
 
  private:
   SiteLink(loop::EventLoop& loop, Owner& owner, Site& site, uint32_t epoch);

@@ -41,7 +41,8 @@ struct SiteClient::Impl : RingStream::Owner, SiteLink::Owner {
   void dispatch(Site& site);
   void enqueue(Site& site, RingStream& stream, const AppRequest& request);
   // The link can carry nothing more: repeats what no worker has begun, fails the rest.
-  void bury(std::unique_ptr<SiteLink> link);
+  enum class Death : uint8_t { kInService, kBeforeService };  // it never became ready
+  void bury(std::unique_ptr<SiteLink> link, Death death = Death::kInService);
   std::unique_ptr<SiteLink> detach(SiteLink& link);
   FileTicket ask(uint32_t site, FileOperation operation, FileCallback done);
   bool poll_links();

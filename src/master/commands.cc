@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <charconv>
+#include <cstdlib>
 #include <cstring>
 
 #include "master/children.h"
@@ -77,19 +78,26 @@ void print_site(std::string_view site, std::string* out) {
     ++workers;
     for (char c : list) workers += c == ',';
   }
-  std::snprintf(line, sizeof line, "%5s  %-24s %-16s %-6s %-10s %9zu %7zu\n", text("id").c_str(),
+  std::snprintf(line, sizeof line, "%5s  %-24s %-16s %-6s %-10s %9zu %7zu  ", text("id").c_str(),
                 text("name").c_str(), text("user").c_str(), text("kind").c_str(),
                 text("state").c_str(), processes, workers);
   *out += line;
+  std::string walls = text("sandbox") == "off" ? "OFF" : text("sandbox");
+  if (text("sandbox") != "off" && !text("layers_off").empty()) {
+    walls += ", WITHOUT " + text("layers_off");
+  }
+  if (text("view") == "wide") walls += ", wide view";
+  *out += walls + "\n";
 }
 
 std::string status_table(std::string_view json) {
   auto text = [&](std::string_view name) { return std::string(json_value(json, name)); };
   std::string out = "bulkhead " + text("version") + " (" + text("role") + "), pid " + text("pid") +
                     ", up " + text("uptime_s") + " s, " + text("loops") + " event loops\n";
+  if (text("landlock_abi") == "0") out += "no Landlock on this kernel: one wall less\n";
   char line[256];
-  std::snprintf(line, sizeof line, "%5s  %-24s %-16s %-6s %-10s %9s %7s\n", "site", "name", "user",
-                "kind", "state", "processes", "workers");
+  std::snprintf(line, sizeof line, "%5s  %-24s %-16s %-6s %-10s %9s %7s  %s\n", "site", "name",
+                "user", "kind", "state", "processes", "workers", "sandbox");
   out += line;
   size_t at = json.find("\"sites\":[");
   while (at != std::string_view::npos &&
@@ -164,7 +172,10 @@ int show_status(const Options& options, Form form) {
   return 0;
 }
 
-int become_master(const Options& options) {
+int become_master(const Options& given) {
+  Options options = given;
+  const char* state = std::getenv("BULKHEAD_STATE");
+  if (options.state.empty() && state != nullptr) options.state = state;
   auto program = find_program("bulkhead-master");
   if (!program) {
     complain(program.error().describe());

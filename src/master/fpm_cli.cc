@@ -30,6 +30,8 @@ constexpr std::string_view kUsage =
     "  -R, --allow-to-run-as-root\n"
     "                   Allow pool to run as root (disabled by default)\n";
 
+constexpr char kState = '\1';  // has no short form
+
 struct Known {
   char letter;
   std::string_view word;
@@ -53,6 +55,7 @@ constexpr Known kKnown[] = {
     {'F', "nodaemonize", false},
     {'O', "force-stderr", false},
     {'R', "allow-to-run-as-root", false},
+    {kState, "state", true},  // Bulkhead's own
 };
 
 // `php-fpm -c` has the long form --php-ini.
@@ -96,6 +99,9 @@ void apply(FpmCli* cli, char letter, const std::string& value) {
       break;
     case 't':
       o.test = o.test == Test::kNo ? Test::kTest : Test::kDump;
+      break;
+    case kState:
+      o.state = value;
       break;
     case 'D':
       o.daemonize = true;

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "config/nginx_parser.h"
+#include "master/site_policies.h"
 #include "sys/files.h"
 #include "sys/process.h"
 #include "sys/sockets.h"
@@ -64,7 +65,6 @@ std::expected<void, LoadError> load_pools(const Options& o, Loaded* out) {
   options.allow_root = o.allow_root;
   options.as_root = sys::is_root();
   options.test = o.test != Test::kNo;
-  options.bulkhead_keys = o.kind == Kind::kServe;
   auto fpm = o.fpm_conf.empty() ? config::load_fpm_pools(globs, options)
                                 : config::load_fpm(o.fpm_conf, options);
   if (!fpm) return std::unexpected(LoadError{{}, std::move(fpm.error())});
@@ -75,10 +75,13 @@ std::expected<void, LoadError> load_pools(const Options& o, Loaded* out) {
 }
 
 // Users must exist before anything is touched.
-std::expected<void, LoadError> check_users(const Options& o, const Loaded& loaded) {
+std::expected<void, LoadError> check_users(const Options& o, Loaded* loaded) {
   if (!sys::is_root()) return {};
-  for (const config::Site& site : loaded.snapshot.sites) {
-    if (auto who = sys::find_identity(site.user, site.group); !who) {
+  for (const config::Site& site : loaded->snapshot.sites) {
+    auto who = sys::find_identity(site.user, site.group);
+    if (who) {
+      loaded->identities.push_back(std::move(*who));
+    } else {
       if (site.has_pool) return fpm_error("[pool " + site.name + "] " + who.error().text);
       if (!sys::find_uid(site.user)) {
         return nginx_error("getpwnam(\"" + site.user + "\") failed", o);
@@ -161,9 +164,10 @@ std::expected<Loaded, LoadError> load(const Options& options) {
   if (auto paired = config::pair_sites(*out.model, pools, &out.snapshot, &out.warnings); !paired) {
     return nginx_error(paired.error().describe(), options);
   }
-  if (auto done = check_users(options, out); !done) return std::unexpected(done.error());
+  if (auto done = check_users(options, &out); !done) return std::unexpected(done.error());
   out.snapshot.pool_listen_sites.clear();
   if (auto done = pool_listeners(&out); !done) return std::unexpected(done.error());
+  make_policies(options, &out);
   // Front looks no name up: it builds with the answers master got (of listen and upstreams).
   out.snapshot.resolved = out.model->resolved;
   out.snapshot.loops = loop_count(options, *out.model);

@@ -15,6 +15,8 @@
 #include "config/pool_config.h"
 #include "config/snapshot.h"
 #include "master/options.h"
+#include "sandbox/site_policy.h"
+#include "sys/users.h"
 
 namespace bulkhead::master {
 
@@ -30,6 +32,10 @@ struct Loaded {
   std::vector<size_t> pool_of_listener;     // ... and whose it is (index into fpm->pools)
 
   std::unordered_map<std::string, size_t> pool_by_name;  // index into fpm->pools
+
+  // In order of snapshot.sites: who they are (as root only; else empty) and what they may see.
+  std::vector<sys::Identity> identities;
+  std::vector<sandbox::SitePolicy> policies;
 
   // The pool behind a site; nullptr for a file-only one.
   [[nodiscard]] const config::PoolConfig* pool_of(const config::Site& site) const;

@@ -16,6 +16,8 @@
 #include "exec/client.h"
 #include "master/fpm_cli.h"
 #include "master/log_files.h"
+#include "master/site_policies.h"
+#include "sandbox/state_dir.h"
 #include "sys/files.h"
 #include "sys/notify.h"
 #include "sys/rlimit.h"
@@ -79,6 +81,8 @@ bool Master::wants_daemon() const {
 bool Master::prepare() {
   int config_code = options_.kind == Kind::kFpm ? kExitConfig : 1;
   sys::Fd first = open_first_log(options_, &log_);
+  state_is_given_ = !options_.state.empty();
+  if (!state_is_given_) options_.state = sandbox::kDefaultState;
   auto loaded = load(options_);
   if (!loaded) {
     report_load_error(loaded.error());
@@ -88,9 +92,14 @@ bool Master::prepare() {
   now_ = std::move(*loaded);
   ids_.apply(&now_.snapshot);
   report_warnings(now_);
+  if (!prepare_state(&now_)) {
+    start_fail("", config_code);
+    return false;
+  }
   std::vector<sys::Fd> files;
   if (!open_logs(now_, &files)) return false;
   use_logs(now_, std::move(files));
+  for (const config::FpmMessage& m : sandbox_notes(now_)) log_.fpm(m);
   if (auto raised = sys::raise_nofile(sys::nofile_limit().hard); !raised) {
     log_.nginx(LogLevel::kWarn, raised.error().describe());
   }
@@ -112,6 +121,25 @@ bool Master::prepare() {
     log_.nginx(LogLevel::kNotice, "getrlimit(RLIMIT_NOFILE): " + std::to_string(files_max.soft) +
                                       ":" + std::to_string(files_max.hard));
   }
+  return true;
+}
+
+// Where the sites' private directories are.  Root has one, or does not serve pools; whoever is not
+// root goes without unless one was asked for.
+bool Master::prepare_state(Loaded* loaded) {
+  if (!loaded->fpm) return true;
+  auto done = sandbox::prepare_state_root(options_.state);
+  if (done) return true;
+  const bool needed = sys::is_root() || state_is_given_;
+  const std::string text = done.error().describe();
+  if (options_.kind == Kind::kFpm) {
+    log_.fpm(needed ? FpmLevel::kError : FpmLevel::kWarning, text);
+  } else {
+    log_.nginx(needed ? LogLevel::kEmerg : LogLevel::kWarn, text);
+  }
+  if (needed) return false;
+  options_.state.clear();
+  for (sandbox::SitePolicy& policy : loaded->policies) policy.state = policy.state_root = "";
   return true;
 }
 

@@ -69,6 +69,7 @@ class Master {
 
   // master.cc: from nothing to serving
   bool prepare();  // configuration, sockets, logs; false: exit_code_ is set
+  bool prepare_state(Loaded* loaded);
   bool open_logs(const Loaded& loaded, std::vector<sys::Fd>* files);
   void use_logs(const Loaded& loaded, std::vector<sys::Fd> files);
   bool go_to_background();
@@ -182,6 +183,7 @@ class Master {
   bool reload_when_started_ = false;
   bool configure_when_ready_ = false;  // php-fpm's reload: pools follow the new zygote
   bool front_ready_ = false, pid_written_ = false, done_ = false;
+  bool state_is_given_ = false;  // --state
   int exit_code_ = 0;
   std::string pid_path_;
   int64_t started_at_ = 0;

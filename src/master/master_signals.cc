@@ -7,6 +7,7 @@
 
 #include "master/log_files.h"
 #include "master/master.h"
+#include "master/site_policies.h"
 #include "sys/files.h"
 #include "sys/notify.h"
 #include "sys/sockets.h"
@@ -93,9 +94,10 @@ void Master::reload() {
     log_.nginx(LogLevel::kEmerg, files.error().describe());
     return done();
   }
-  if (!listeners_.open(*loaded, options_.kind, false)) return done();
+  if (!prepare_state(&*loaded) || !listeners_.open(*loaded, options_.kind, false)) return done();
   now_ = std::move(*loaded);
   use_logs(now_, std::move(*files));
+  for (const config::FpmMessage& m : sandbox_notes(now_)) log_.fpm(m);
   if (speaks_nginx()) {
     log_.nginx(LogLevel::kNotice, "using the \"epoll\" event method");
     log_.nginx(LogLevel::kNotice, "start worker processes");

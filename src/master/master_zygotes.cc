@@ -32,6 +32,7 @@ Status Master::launch_php(const std::string& version, Php* php) {
   start.program = TRY(find_php_program(version));
   php->settings = php_settings(start.program, options_.php_args);
   start.argv = {start.program.substr(start.program.rfind('/') + 1), "--zygote"};
+  if (sys::is_root()) start.argv.push_back("--state=" + options_.state);
   start.argv.insert(start.argv.end(), options_.php_args.begin(), options_.php_args.end());
   start.environment = Environment::kWhole;
   start.role = ipc::Role::kZygote;

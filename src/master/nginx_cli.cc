@@ -107,6 +107,19 @@ bool take_letter(NginxCli* cli, std::string_view word, size_t at, std::span<char
   return true;
 }
 
+// Bulkhead's own: `--state DIR`, `--state=DIR`.  False: something else.
+bool take_state(NginxCli* cli, std::string_view word, std::span<char* const> arguments,
+                size_t* index) {
+  constexpr std::string_view kName = "--state";
+  if (word == kName && *index + 1 < arguments.size()) {
+    cli->options.state = arguments[++*index];
+    return true;
+  }
+  if (!word.starts_with("--state=")) return false;
+  cli->options.state = word.substr(kName.size() + 1);
+  return true;
+}
+
 }  // namespace
 
 NginxCli parse_nginx_cli(std::span<char* const> arguments) {
@@ -118,6 +131,7 @@ NginxCli parse_nginx_cli(std::span<char* const> arguments) {
       cli.error = "invalid option: \"" + std::string(word) + "\"";
       break;
     }
+    if (take_state(&cli, word, arguments, &i)) continue;
     for (size_t at = 1; at < word.size(); ++at) {
       if (take_letter(&cli, word, at, arguments, &i)) break;
     }

@@ -26,6 +26,7 @@ const Row kRows[] = {
     {"error-log", [](const Options& o) { return o.error_log; }, [](Options* o, std::string v) { o->error_log = v; }},
     {"globals", [](const Options& o) { return o.global_directives; }, [](Options* o, std::string v) { o->global_directives = v; }},
     {"pid", [](const Options& o) { return o.pid; }, [](Options* o, std::string v) { o->pid = v; }},
+    {"state", [](const Options& o) { return o.state; }, [](Options* o, std::string v) { o->state = v; }},
     {"force-stderr", [](const Options& o) { return flag(o.force_stderr); }, [](Options* o, std::string) { o->force_stderr = true; }},
     {"allow-root", [](const Options& o) { return flag(o.allow_root); }, [](Options* o, std::string) { o->allow_root = true; }},
     {"quiet", [](const Options& o) { return flag(o.quiet); }, [](Options* o, std::string) { o->quiet = true; }},

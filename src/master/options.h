@@ -30,6 +30,7 @@ struct Options {
   std::string error_log;          // -e
   std::string global_directives;  // -g of nginx
   std::string pid;                // -g/--pid of php-fpm; --pid of bulkhead
+  std::string state;              // --state: the sites' private directories; "": the default
   std::vector<std::string> php_args;  // -c, -n, -d for PHP, as given
   std::optional<bool> daemonize;      // -D, -F
   bool force_stderr = false;          // -O

@@ -32,7 +32,14 @@ config::PoolConfig without_socket(config::PoolConfig pool) {
   return pool;
 }
 
+// What a site sees is fixed when its process starts.
+bool sees_the_same(const PlannedSite& before, const PlannedSite& after) {
+  if (before.policy == nullptr || after.policy == nullptr) return true;
+  return sandbox::serialise(*before.policy) == sandbox::serialise(*after.policy);
+}
+
 SiteAction compare(const PlannedSite& before, const PlannedSite& after) {
+  if (!sees_the_same(before, after)) return SiteAction::kReplace;
   if (before.pool == nullptr || after.pool == nullptr) {
     return before.pool == after.pool ? SiteAction::kKeep : SiteAction::kReplace;
   }

@@ -10,6 +10,7 @@
 
 #include "config/pool_config.h"
 #include "config/snapshot.h"
+#include "sandbox/site_policy.h"
 
 namespace bulkhead::master {
 
@@ -37,6 +38,7 @@ enum class PoolChange : uint8_t {
 struct PlannedSite {
   uint32_t id = 0;
   const config::PoolConfig* pool = nullptr;
+  const sandbox::SitePolicy* policy = nullptr;  // null: not looked at
 };
 enum class SiteAction : uint8_t { kKeep, kAdd, kResize, kReplace, kRemove };
 struct SiteStep {

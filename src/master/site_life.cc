@@ -5,6 +5,7 @@
 #include <sys/eventfd.h>
 
 #include "ring/layout.h"
+#include "sandbox/confine.h"
 #include "sandbox/policy.h"
 #include "sys/files.h"
 #include "sys/sealed.h"
@@ -80,7 +81,15 @@ Status SiteLife::start_files(const SiteSpec& spec, SiteEnds* ends) {
   sandbox::Policy policy;
   policy.identity = spec.identity;
   policy.core_bytes = 0;
-  spawn.in_child = [&policy] { return sandbox::apply(policy); };
+  policy.no_capabilities = true;
+  spawn.in_child = [&policy, &spec]() -> Status {
+    sandbox::Entered entered;
+    if (spec.identity) {
+      entered.trees = TRY(sandbox::resolve_trees(spec.policy, spec.identity->uid)).trees;
+      policy.landlock = sandbox::opener_rules(spec.policy, entered);
+    }
+    return sandbox::apply(policy);
+  };
   child_ = TRY(sys::spawn(spawn));
   ends->site_channels.clear();
   reaper_.watch(child_.pid, [this](const sys::Ended& how) {
@@ -95,7 +104,9 @@ Result<SiteLife::ForkRequest> SiteLife::prepare_fork(const SiteSpec& spec, const
   std::string config = config::serialise(spec.pool);
   sys::SocketPair pair = TRY(sys::seqpacket_pair());
   TRY_STATUS(open_channel(std::move(pair.first), ipc::Role::kPool));
-  request.owned.push_back(TRY(sys::create_sealed("pool", config)));
+  // Settings, then what the site may see: one sealed memory.
+  request.owned.push_back(
+      TRY(sys::create_sealed("pool", config + sandbox::serialise(spec.policy))));
   request.owned.push_back(std::move(pair.second));
   if (!spec.pool.access_log.empty()) {
     request.owned.push_back(TRY(sys::open_log(spec.pool.access_log, 0600)));

@@ -11,6 +11,7 @@
 #include "ipc/channel.h"
 #include "loop/event_loop.h"
 #include "master/children.h"
+#include "sandbox/site_policy.h"
 #include "sys/process.h"
 #include "sys/users.h"
 
@@ -23,6 +24,7 @@ struct SiteSpec {
   bool has_pool = false;
   config::PoolConfig pool;                // when has_pool
   std::optional<sys::Identity> identity;  // unset: not root, stays the calling user
+  sandbox::SitePolicy policy;
 };
 
 // The memory and the channels that front and the site share; front's ends wait here until

@@ -37,16 +37,15 @@ SiteLife* Sites::find_life(uint32_t site, uint32_t epoch) {
   return nullptr;
 }
 
-SiteSpec Sites::spec_of(const config::Site& site, const Loaded& loaded) const {
+SiteSpec Sites::spec_of(size_t index, const Loaded& loaded) {
+  const config::Site& site = loaded.snapshot.sites[index];
   SiteSpec spec;
   spec.id = site.id;
   spec.name = site.name;
   spec.has_pool = site.has_pool;
   if (const config::PoolConfig* pool = loaded.pool_of(site)) spec.pool = *pool;
-  if (sys::is_root()) {
-    // load() has looked both names up already.
-    if (auto who = sys::find_identity(site.user, site.group)) spec.identity = std::move(*who);
-  }
+  if (index < loaded.identities.size()) spec.identity = loaded.identities[index];
+  if (index < loaded.policies.size()) spec.policy = loaded.policies[index];
   return spec;
 }
 
@@ -68,12 +67,14 @@ void Sites::problem(const Site& site, const std::string& text) {
 void Sites::configure(const Loaded& loaded) {
   std::map<uint32_t, SiteSpec> wanted;
   std::vector<PlannedSite> before, after;
-  for (const config::Site& site : loaded.snapshot.sites) {
-    wanted[site.id] = spec_of(site, loaded);
+  for (size_t i = 0; i < loaded.snapshot.sites.size(); ++i) {
+    wanted[loaded.snapshot.sites[i].id] = spec_of(i, loaded);
   }
   auto pool_of = [](const SiteSpec& s) { return s.has_pool ? &s.pool : nullptr; };
-  for (const auto& [id, site] : sites_) before.push_back({id, pool_of(site.spec)});
-  for (const auto& [id, spec] : wanted) after.push_back({id, pool_of(spec)});
+  for (const auto& [id, site] : sites_) {
+    before.push_back({id, pool_of(site.spec), &site.spec.policy});
+  }
+  for (const auto& [id, spec] : wanted) after.push_back({id, pool_of(spec), &spec.policy});
   graceful_patience_ = Millis(loaded.fpm ? loaded.fpm->global.process_control_timeout_s * 1000 : 0);
   for (const SiteStep& step : plan_sites(before, after)) {
     if (step.action == SiteAction::kRemove) {

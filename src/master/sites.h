@@ -92,6 +92,8 @@ class Sites {
   struct Report {
     uint32_t id;
     std::string name, user, state;
+    std::string sandbox, layers_off;  // "on", "strict", "off"; "view, pid"
+    bool wide = false;
     bool has_pool;
     std::vector<pid_t> pids;
   };
@@ -113,7 +115,7 @@ class Sites {
   };
   enum class Announce : uint8_t { kNow, kWhenReady };
   [[nodiscard]] static bool is_eager(const Site& site);
-  SiteSpec spec_of(const config::Site& site, const Loaded& loaded) const;
+  static SiteSpec spec_of(size_t index, const Loaded& loaded);
   bool start(Site& site);
   SiteLife* launch(Site& site, Announce announce, uint32_t front);
   Status begin(Site& site, SiteLife* life);

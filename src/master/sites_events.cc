@@ -213,7 +213,15 @@ void Sites::on_ended(SiteLife* life) {
 std::vector<Sites::Report> Sites::report() const {
   std::vector<Report> out;
   for (const auto& [id, site] : sites_) {
-    Report one{id, site.spec.name, "", "asleep", site.spec.has_pool, {}};
+    Report one{.id = id, .name = site.spec.name, .state = "asleep"};
+    one.has_pool = site.spec.has_pool;
+    const sandbox::SitePolicy& policy = site.spec.policy;
+    one.sandbox = policy.mode == sandbox::Mode::kOff      ? "off"
+                  : policy.mode == sandbox::Mode::kStrict ? "strict"
+                                                          : "on";
+    one.layers_off =
+        sandbox::layer_names(static_cast<sandbox::LayerSet>(sandbox::kAllLayers & ~policy.layers));
+    one.wide = policy.wide;
     one.user = site.spec.identity ? site.spec.identity->name : sys::user_name(::getuid());
     if (site.current != nullptr) one.state = site.current->ready() ? "up" : "starting";
     if (site.current == nullptr && site.failed) one.state = "failed";

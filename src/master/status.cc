@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "master/master.h"
+#include "sandbox/landlock.h"
 #include "sys/files.h"
 
 namespace bulkhead::master {
@@ -46,12 +47,13 @@ std::string children_of(pid_t pid) {
 }  // namespace
 
 std::string Master::status_json() const {
-  std::string out = "{\"version\":" + quoted(BH_VERSION) +
-                    ",\"role\":" + quoted(now_.snapshot.role) +
-                    ",\"pid\":" + std::to_string(::getpid()) +
-                    ",\"uptime_s\":" + std::to_string(Moment::now().seconds - started_at_) +
-                    ",\"generation\":" + std::to_string(configured_) +
-                    ",\"loops\":" + std::to_string(now_.snapshot.loops) + ",\"processes\":[";
+  std::string out =
+      "{\"version\":" + quoted(BH_VERSION) + ",\"role\":" + quoted(now_.snapshot.role) +
+      ",\"pid\":" + std::to_string(::getpid()) +
+      ",\"uptime_s\":" + std::to_string(Moment::now().seconds - started_at_) +
+      ",\"generation\":" + std::to_string(configured_) +
+      ",\"loops\":" + std::to_string(now_.snapshot.loops) +
+      ",\"landlock_abi\":" + std::to_string(sandbox::landlock_abi()) + ",\"processes\":[";
   if (front_ != nullptr && front_->running()) {
     out += "{\"kind\":\"front\",\"pid\":" + std::to_string(front_->pid()) + "}";
   }
@@ -69,7 +71,9 @@ std::string Master::status_json() const {
     out += std::string(out.back() == '[' ? "" : ",") + "{\"id\":" + std::to_string(site.id) +
            ",\"name\":" + quoted(site.name) + ",\"user\":" + quoted(site.user) +
            ",\"kind\":" + (site.has_pool ? "\"pool\"" : "\"files\"") +
-           ",\"state\":" + quoted(site.state) + ",\"processes\":[";
+           ",\"state\":" + quoted(site.state) + ",\"sandbox\":" + quoted(site.sandbox) +
+           ",\"layers_off\":" + quoted(site.layers_off) +
+           ",\"view\":" + (site.wide ? "\"wide\"" : "\"narrow\"") + ",\"processes\":[";
     for (pid_t pid : site.pids) {
       out += std::string(out.back() == '[' ? "" : ",") + "{\"pid\":" + std::to_string(pid) +
              ",\"workers\":" + children_of(pid) + "}";

@@ -51,6 +51,9 @@ struct PoolSettings {
   std::vector<IniSetting> ini;
   std::vector<std::string> limit_extensions;  // empty: any
 };
+// What a setting is now: php.ini's value, until a pool's own is applied.  "" also when there is
+// none.
+[[nodiscard]] std::string ini_value(const char* name);
 // Applies a pool's settings for good, as php-fpm does in each child; problems are logged, as there.
 // `extension` loads one; `disable_functions` adds to php.ini's.
 void apply_pool(const PoolSettings& settings, LogSink log, void* context);

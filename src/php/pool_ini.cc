@@ -67,6 +67,11 @@ std::string IniSetting::effective_value() const {
   return is_on(value) ? "1" : "0";
 }
 
+std::string ini_value(const char* name) {
+  const char* value = zend_ini_string_ex(name, strlen(name), 0, nullptr);
+  return value != nullptr ? value : "";
+}
+
 void set_log_sink(LogSink log, void* context) {
   g_engine.sink = log;
   g_engine.sink_context = context;

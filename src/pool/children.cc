@@ -1,5 +1,7 @@
 // See pool.h: forking, watching and burying workers, in php-fpm's words.
+#include <poll.h>
 #include <signal.h>
+#include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -11,10 +13,12 @@
 
 #include "pool/pool.h"
 #include "pool/worker.h"
+#include "sys/host_pid.h"
 
 namespace bulkhead::pool {
 namespace {
 
+constexpr int kHostPidMs = 1000;
 constexpr int64_t kQuickUs = 1'000'000;  // a worker that ends sooner has hardly lived
 constexpr uint32_t kQuickDeathsMax = 5;  // from here on the next one waits
 constexpr int64_t kRespawnMs = 100, kRespawnMsMax = 5000;
@@ -74,26 +78,40 @@ bool Pool::fork_worker(config::FpmLevel level) {
     return false;
   }
   scoreboard_->take(*index, time(nullptr));
+  sys::Fd told(eventfd(0, EFD_CLOEXEC));
   const pid_t pid = fork();
-  if (pid == 0) become_worker(*index, *pipes);
+  if (pid == 0) become_worker(*index, *pipes, std::move(told));
   if (pid < 0) {
     log_.line(config::FpmLevel::kError, fail_errno("fork() failed").error().describe());
     return false;
   }
-  scoreboard_->record(*index).used = static_cast<uint32_t>(pid);
   auto child = std::make_unique<Child>();
   child->index = *index;
   child->pid = pid;
+  child->host_pid = wait_for_host_pid(told, pid);
+  scoreboard_->record(*index).used = static_cast<uint32_t>(child->host_pid);
   child->started_us = now_us();
   catch_output(*child, std::move(*pipes));
   children_.push_back(std::move(child));
-  log_.line(level, "child " + std::to_string(pid) + " started");
+  log_.line(level, "child " + std::to_string(children_.back()->host_pid) + " started");
   return true;
+}
+
+// The new worker says it before any code of the site runs in it, through a descriptor that only the
+// two of us have.
+pid_t Pool::wait_for_host_pid(sys::FdRef told, pid_t pid) {
+  if (getpid() != 1) return pid;  // both numbers are the same
+  pollfd p{told.get(), POLLIN, 0};
+  uint64_t number = 0;
+  if (poll(&p, 1, kHostPidMs) != 1 || read(told.get(), &number, sizeof number) != sizeof number) {
+    return pid;
+  }
+  return static_cast<pid_t>(number);
 }
 
 void Pool::catch_output(Child& child, ChildPipes pipes) {
   if (!pipes.out.read.valid()) return;
-  const auto sink = [this, pid = child.pid](const char* stream) {
+  const auto sink = [this, pid = child.host_pid](const char* stream) {
     return [this, pid, stream](std::string_view line) {
       if (!config_.decorate_workers_output) {
         // Level 0: the line goes to the log as it is.
@@ -111,10 +129,12 @@ void Pool::catch_output(Child& child, ChildPipes pipes) {
 }
 
 // In the forked child.  Nothing of the pool is destroyed: the process ends in _exit.
-void Pool::become_worker(uint32_t index, const ChildPipes& pipes) {
-  const pid_t pool = getppid();
+void Pool::become_worker(uint32_t index, const ChildPipes& pipes, sys::Fd told) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (getppid() != pool || pool == 1) _exit(0);
+  if (getppid() != own_pid_) _exit(0);  // it has ended already
+  const pid_t own = sys::host_pid(self_link_);
+  const auto number = static_cast<uint64_t>(own);
+  if (write(told.get(), &number, sizeof number) != sizeof number) _exit(70);
   sys::reset_signals();
   if (pipes.out.write.valid()) {
     dup2(pipes.out.write.get(), STDOUT_FILENO);
@@ -126,8 +146,9 @@ void Pool::become_worker(uint32_t index, const ChildPipes& pipes) {
   if (access_log_.valid()) keep.push_back(access_log_);
   sys::close_descriptors_from(3, keep);
   sys::set_process_title("php-fpm: pool " + config_.name);
-  const WorkerContext context{config_,     *ring_, *scoreboard_,           access_format_,
-                              access_log_, index,  pipes.err.write.valid()};
+  const WorkerContext context{
+      config_, *ring_,   *scoreboard_, access_format_, access_log_, index, pipes.err.write.valid(),
+      own,     host_pid_};
   _exit(run_worker(context));
 }
 
@@ -166,7 +187,7 @@ void Pool::bury(Child& child, int status) {
 void Pool::log_death(const Child& child, int status, const WorkerRecord&) {
   const std::string after =
       " after " + seconds(now_us() - child.started_us) + " seconds from start";
-  const std::string who = "child " + std::to_string(child.pid);
+  const std::string who = "child " + std::to_string(child.host_pid);
   if (child.told_to_quit && (WIFEXITED(status) || WTERMSIG(status) == SIGQUIT)) {
     log_.line(config::FpmLevel::kDebug, who + " has been killed by the process management" + after);
     return;
@@ -234,10 +255,10 @@ void Pool::check_request_timeouts() {
     if (child->terminated_us == 0) child->terminated_us = now;
     const std::string query = text_of(r.query);
     log_.line(config::FpmLevel::kWarning,
-              "child " + std::to_string(child->pid) + ", script '" + printable(text_of(r.script)) +
-                  "' (request: \"" + text_of(r.method) + " " + text_of(r.uri) +
-                  (query.empty() ? "" : "?") + query + "\") execution timed out (" +
-                  seconds(spent) + " sec), terminating");
+              "child " + std::to_string(child->host_pid) + ", script '" +
+                  printable(text_of(r.script)) + "' (request: \"" + text_of(r.method) + " " +
+                  text_of(r.uri) + (query.empty() ? "" : "?") + query +
+                  "\") execution timed out (" + seconds(spent) + " sec), terminating");
   }
 }
 

@@ -9,6 +9,7 @@
 #include <algorithm>
 
 #include "pool/config_memory.h"
+#include "sys/host_pid.h"
 #include "sys/stream_io.h"
 
 namespace bulkhead::pool {
@@ -28,6 +29,9 @@ Pool::Pool(Setup setup)
       channels_(std::move(setup.channels)),
       master_socket_(std::move(setup.master)),
       access_log_(std::move(setup.access_log)),
+      self_link_(std::move(setup.self_link)),
+      own_pid_(getpid()),
+      host_pid_(sys::host_pid(self_link_)),
       kept_by_workers_(std::move(setup.kept_by_workers)),
       pm_(config_) {}
 
@@ -86,9 +90,16 @@ int Pool::run() {
   return 0;
 }
 
+// The first process of a pid namespace is told to end by master or an administrator, whose numbers
+// are none in here (0); whoever has one is the site itself.
+bool Pool::is_from_outside(const sys::Signal& signal) const {
+  return getpid() != 1 || signal.sender == 0;
+}
+
 void Pool::on_ready(uint32_t) {
   bool child_ended = false;
   while (const auto signal = signals_.next()) {
+    if (signal->number != SIGCHLD && !is_from_outside(*signal)) continue;
     switch (signal->number) {
       case SIGCHLD:
         child_ended = true;

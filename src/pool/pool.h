@@ -35,6 +35,7 @@ struct Setup {
   std::vector<sys::Fd> channels;  // one per loop of front
   sys::Fd master;
   sys::Fd access_log;
+  sys::Fd self_link;                        // sys/host_pid.h; may be invalid
   std::vector<sys::FdRef> kept_by_workers;  // what they need beside the access log
   PoolLog* log = nullptr;
 };
@@ -54,7 +55,8 @@ class Pool final : private loop::IoHandler {
  private:
   struct Child {
     uint32_t index = 0;
-    pid_t pid = -1;
+    pid_t pid = -1;       // as this process sees it
+    pid_t host_pid = -1;  // as the machine does: for logs
     int64_t started_us = 0;
     bool told_to_quit = false;  // by pm: not replaced
     int64_t terminated_us = 0;  // when request_terminate_timeout sent SIGTERM; 0: not
@@ -88,7 +90,9 @@ class Pool final : private loop::IoHandler {
   bool fork_worker(config::FpmLevel level);
   Result<ChildPipes> make_child_pipes();
   void catch_output(Child& child, ChildPipes pipes);
-  [[noreturn]] void become_worker(uint32_t index, const ChildPipes& pipes);
+  [[noreturn]] void become_worker(uint32_t index, const ChildPipes& pipes, sys::Fd told);
+  static pid_t wait_for_host_pid(sys::FdRef told, pid_t pid);
+  [[nodiscard]] bool is_from_outside(const sys::Signal& signal) const;
   void reap();
   void bury(Child& child, int wait_status);
   void log_death(const Child& child, int wait_status, const WorkerRecord& record);
@@ -103,7 +107,8 @@ class Pool final : private loop::IoHandler {
   PoolLog& log_;
   std::unique_ptr<ring::WorkerRing> ring_;
   std::vector<sys::Fd> channels_;
-  sys::Fd master_socket_, access_log_;
+  sys::Fd master_socket_, access_log_, self_link_;
+  pid_t own_pid_, host_pid_;  // as we see ourselves, and as the machine does
   std::vector<sys::FdRef> kept_by_workers_;
   std::optional<AccessFormat> access_format_;
   ProcessManager pm_;

@@ -13,6 +13,7 @@
 #include "pool/config_memory.h"
 #include "pool/pool.h"
 #include "sandbox/policy.h"
+#include "sandbox/state_dir.h"
 #include "sys/message.h"
 #include "sys/private_memory.h"
 #include "sys/process.h"
@@ -40,11 +41,15 @@ void tell_master(sys::FdRef master, ipc::Op op, std::string_view payload) {
 
 // Nothing that another site's pool also holds may stay: memory, lock files, descriptors.
 // Returns the descriptors extensions brought along.
-Result<std::vector<sys::FdRef>> become_separate(const ForkOrder& order) {
+Result<std::vector<sys::FdRef>> become_separate(const ForkOrder& order,
+                                                std::initializer_list<sys::FdRef> more) {
   TRY_STATUS(sys::make_shared_memory_private());
   TRY_STATUS(sys::replace_lock_files({".ZendSem.", "memfd:opcache_lock"}));
   std::vector<sys::FdRef> ours;
   for (const sys::Fd& fd : order.fds) ours.push_back(fd);
+  for (const sys::FdRef fd : more) {
+    if (fd.valid()) ours.push_back(fd);
+  }
   TRY_STATUS(sys::check_descriptors(ours));
   std::vector<sys::FdRef> kept;
   for (const sys::FdRef fd : sys::open_descriptors(3)) {
@@ -72,7 +77,8 @@ Result<sys::Identity> identity_of(const ForkOrder& order, const config::PoolConf
 }
 
 Status restrict_self(const ForkOrder& order, const config::PoolConfig& config,
-                     const sys::Identity& identity) {
+                     const sys::Identity& identity, const sandbox::Filter* filter,
+                     std::optional<sandbox::LandlockRules> rules) {
   sandbox::Policy policy;
   if (order.body.change_user != 0) policy.identity = identity;
   policy.dumpable = config.process_dumpable;
@@ -81,6 +87,9 @@ Status restrict_self(const ForkOrder& order, const config::PoolConfig& config,
   if (config.process_priority != kPriorityUnset) policy.nice = config.process_priority;
   policy.chroot = config.chroot;
   policy.chdir = config.chdir;
+  policy.no_capabilities = true;
+  policy.landlock = std::move(rules);
+  policy.filter = filter;
   return sandbox::apply(policy);
 }
 
@@ -92,8 +101,45 @@ void set_environment(const config::PoolConfig& config, const sys::Identity& iden
   if (!identity.home.empty()) setenv("HOME", identity.home.c_str(), 1);
 }
 
-php::PoolSettings php_settings(const config::PoolConfig& config) {
+// Settings of PHP that name a directory, and the site's own instead of it.
+struct OwnDirectory {
+  const char *setting, *name;
+};
+constexpr OwnDirectory kOwnDirectories[] = {
+    {"session.save_path", "sessions"}, {"upload_tmp_dir", "uploads"}, {"sys_temp_dir", "tmp"}};
+
+// Where php.ini's own directories are, so that the view can lay the site's over them.
+std::vector<sandbox::PrivateDir> private_dirs() {
+  std::vector<sandbox::PrivateDir> dirs;
+  for (const OwnDirectory& own : kOwnDirectories) {
+    std::string path = php::ini_value(own.setting);
+    path.erase(0, path.rfind(';') + 1);  // "2;0600;/path": all of it stays when there is none
+    while (path.size() > 1 && path.back() == '/') path.pop_back();
+    const bool placed = path == "/tmp" || path == "/var/tmp" || path == "/dev/shm";
+    if (path.starts_with('/') && !placed) dirs.push_back({path, own.name});
+  }
+  return dirs;
+}
+
+// Defaults under the pool's own: where there is no view, the directories are named instead.
+void add_own_directories(const sandbox::SitePolicy& policy, bool in_view, bool in_chroot,
+                         php::PoolSettings* settings) {
+  if (policy.state.empty() || in_chroot) return;
+  // Debian cleans the common directory by cron and tells PHP not to; nobody cleans the site's own.
+  if (php::ini_value("session.gc_probability") == "0") {
+    settings->ini.push_back({"session.gc_probability", "1", false, false});
+  }
+  if (in_view) return;
+  for (const OwnDirectory& own : kOwnDirectories) {
+    settings->ini.push_back({own.setting, policy.state + "/" + own.name, false, false});
+  }
+  setenv("TMPDIR", (policy.state + "/tmp").c_str(), 0);
+}
+
+php::PoolSettings php_settings(const config::PoolConfig& config, const sandbox::SitePolicy& policy,
+                               bool in_view) {
   php::PoolSettings settings;
+  add_own_directories(policy, in_view, !config.chroot.empty(), &settings);
   settings.limit_extensions = config.limit_extensions;
   using Kind = config::PhpDefine::Kind;
   for (const config::PhpDefine& d : config.php_values) {
@@ -120,17 +166,35 @@ Result<std::unique_ptr<ring::WorkerRing>> map_ring(ForkOrder& order, Setup& setu
   return ring::WorkerRing::create(order.fds[position(order, kBell)], std::move(ends));
 }
 
-Result<std::unique_ptr<Pool>> start_pool(ForkOrder& order, PoolLog& log) {
+std::optional<sandbox::LandlockRules> landlock_of(const sandbox::SitePolicy& policy,
+                                                  const sandbox::Entered& entered,
+                                                  const std::vector<sandbox::PrivateDir>& dirs,
+                                                  const std::string& chroot) {
+  // Without root the trees are not known: the calling user's files are everybody's here.
+  const bool possible = sandbox::landlock_abi() > 0 && (entered.in_view || sys::is_root());
+  if (!policy.wants(sandbox::Layer::kLandlock) || !possible) return {};
+  return sandbox::landlock_rules(policy, entered, dirs, chroot);
+}
+
+Result<std::unique_ptr<Pool>> start_pool(ForkOrder& order, Nursery& nursery, PoolLog& log) {
   Setup setup;
   setup.log = &log;
-  setup.config = TRY(read_config(order.fds[position(order, kConfig)]));
+  setup.config = TRY(read_config(order.fds[position(order, kConfig)], order.body.config_bytes));
+  const sandbox::SitePolicy policy = TRY(policy_of(order));
   sys::set_process_title("bulkhead: pool " + setup.config.name);
-  setup.kept_by_workers = TRY(become_separate(order));
-  setup.ring = TRY(map_ring(order, setup));
   const sys::Identity identity = TRY(identity_of(order, setup.config));
-  TRY_STATUS(restrict_self(order, setup.config, identity));
+  if (!policy.state.empty()) TRY_STATUS(sandbox::prepare_site_state(policy.state, identity));
+  const std::vector<sandbox::PrivateDir> dirs = private_dirs();
+  const sandbox::Entered entered = TRY(sandbox::enter(policy, nursery.offered, identity, dirs));
+  setup.kept_by_workers = TRY(become_separate(order, {nursery.self_link, entered.proc}));
+  setup.ring = TRY(map_ring(order, setup));
+  const bool filtered = policy.wants(sandbox::Layer::kSeccomp) && nursery.offered.filter;
+  TRY_STATUS(restrict_self(order, setup.config, identity,
+                           filtered ? &*nursery.offered.filter : nullptr,
+                           landlock_of(policy, entered, dirs, setup.config.chroot)));
   set_environment(setup.config, identity);
-  php::apply_pool(php_settings(setup.config), log_php, &log);
+  php::apply_pool(php_settings(setup.config, policy, entered.in_view), log_php, &log);
+  setup.self_link = std::move(nursery.self_link);
   setup.master = std::move(order.fds[position(order, kMaster)]);
   if (order.body.has_access_log != 0) setup.access_log = std::move(order.fds[kAccessLog]);
   order.fds.clear();
@@ -144,7 +208,11 @@ bool is_complete(const ForkOrder& order) {
   return order.fds.size() == fixed + size_t{order.body.loops} * kFdsPerLoop;
 }
 
-int run_pool(ForkOrder order) {
+Result<sandbox::SitePolicy> policy_of(const ForkOrder& order) {
+  return read_policy(order.fds[kConfig], order.body.config_bytes);
+}
+
+int run_pool(ForkOrder order, Nursery& nursery) {
   setpgid(0, 0);  // a terminal's signals are master's to hear
   signal(SIGCHLD, SIG_DFL);
   sys::ignore_sigpipe();
@@ -152,7 +220,7 @@ int run_pool(ForkOrder order) {
   const sys::FdRef channel(dup(master.get()));  // to say why, should the start fail
   order.fds.emplace_back(channel.get());
   PoolLog log;
-  auto pool = start_pool(order, log);
+  auto pool = start_pool(order, nursery, log);
   if (!pool) {
     log.set_send([&](std::string_view payload) { tell_master(channel, ipc::Op::kLog, payload); });
     log.flush_waiting();

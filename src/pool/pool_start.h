@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "ipc/protocol.h"
+#include "sandbox/confine.h"
 #include "sys/fd.h"
 
 namespace bulkhead::pool {
@@ -20,7 +21,17 @@ struct ForkOrder {
 // Whether the descriptors are as many as the order says.
 [[nodiscard]] bool is_complete(const ForkOrder& order);
 
+// What every pool gets from its zygote.
+struct Nursery {
+  sandbox::Offered offered;
+  sys::Fd self_link;      // sys/host_pid.h
+  sys::Fd pid_namespace;  // the zygote's; closed in pools
+};
+
 // Serves the site until it stops; the exit code.  Failures go to master as kPoolFailed.
-int run_pool(ForkOrder order);
+int run_pool(ForkOrder order, Nursery& nursery);
+
+// What master says that this site may see (the policy `off` when it says nothing).
+Result<sandbox::SitePolicy> policy_of(const ForkOrder& order);
 
 }  // namespace bulkhead::pool

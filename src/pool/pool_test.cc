@@ -30,7 +30,7 @@ class Pools : public testing::Test {
                          "opcache.jit_buffer_size=4M", "opcache.jit=tracing"};
       sys::close_descriptors_from(3, {pair.theirs});  // what the test runner left open
       if (!php::start(options)) _exit(1);
-      _exit(run_zygote(std::move(pair.theirs)));
+      _exit(run_zygote(std::move(pair.theirs), ""));
     }
     zygote_ = std::move(pair.ours);
     auto ready = receive(zygote_, 20s);

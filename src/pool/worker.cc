@@ -203,8 +203,8 @@ void Worker::log_access(int status) {
   AccessValues values;
   values.status = status;
   values.pool = context_.config.name.c_str();
-  values.pid = getpid();
-  values.parent_pid = getppid();
+  values.pid = context_.pid;
+  values.parent_pid = context_.pool_pid;
   values.peer = sys::print_ip(context_.ring.request().peer());
   values.param = [](std::string_view name) { return php::request_param(name); };
   values.header = [](std::string_view name) { return php::response_header(name); };
@@ -226,7 +226,7 @@ void drop_line(php::LogLevel, std::string_view, void*) {}
 int run_worker(const WorkerContext& context) {
   g_ring = &context.ring;
   g_index = context.index;
-  context.scoreboard.record(context.index).used = static_cast<uint32_t>(getpid());
+  context.scoreboard.record(context.index).used = static_cast<uint32_t>(context.pid);
   struct sigaction quit = {};
   quit.sa_handler = on_quit;
   sigaction(SIGQUIT, &quit, nullptr);

@@ -23,6 +23,7 @@ struct WorkerContext {
   sys::FdRef access_log;
   uint32_t index = 0;
   bool output_is_caught = false;  // standard error leads to the pool's log
+  pid_t pid = 0, pool_pid = 0;    // ours and our pool's, as the machine numbers them
 };
 
 // Serves until told to stop (SIGQUIT: after the running request) or pm.max_requests is reached.

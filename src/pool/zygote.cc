@@ -6,12 +6,14 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <utility>
 
 #include "ipc/channel.h"
 #include "ipc/protocol.h"
 #include "pool/pool_start.h"
+#include "sys/host_pid.h"
 #include "sys/message.h"
 #include "sys/private_memory.h"
 #include "sys/process.h"
@@ -35,16 +37,24 @@ void tell_failed(sys::FdRef master, uint32_t site, int error) {
   tell(master, ipc::Op::kForkFailed, ipc::body_bytes(body));
 }
 
+// With a pid namespace of its own when the policy wants one and the machine has them.
+pid_t fork_one(const ForkOrder& order, const Nursery& nursery) {
+  const auto policy = policy_of(order);
+  const bool apart = policy && nursery.offered.pid_namespace && policy->wants(sandbox::Layer::kPid);
+  return apart ? sys::fork_first_process(nursery.pid_namespace) : fork();
+}
+
 // Forks one pool.  Returns in the zygote only.
-void fork_pool(sys::Fd& master, ForkOrder order) {
+void fork_pool(sys::Fd& master, ForkOrder order, Nursery& nursery) {
   if (!is_complete(order)) {
     tell_failed(master, order.body.site, EPROTO);
     return;
   }
-  const pid_t pid = fork();
+  const pid_t pid = fork_one(order, nursery);
   if (pid == 0) {
     master.reset();
-    _exit(run_pool(std::move(order)));
+    nursery.pid_namespace.reset();
+    _exit(run_pool(std::move(order), nursery));
   }
   if (pid < 0) {
     tell_failed(master, order.body.site, errno);
@@ -67,7 +77,7 @@ void wait_for_message(sys::FdRef master) {
 }
 
 // One datagram.  False: master is gone, or spoke nonsense.
-bool serve_one(sys::Fd& master, std::span<char> buffer) {
+bool serve_one(sys::Fd& master, std::span<char> buffer, Nursery& nursery) {
   ForkOrder order;
   size_t size = 0;
   switch (sys::receive_message(master, buffer, &size, &order.fds)) {
@@ -85,22 +95,59 @@ bool serve_one(sys::Fd& master, std::span<char> buffer) {
   const auto body = ipc::read_body<ipc::ForkBody>(payload);
   if (!body) return false;
   order.body = *body;
-  fork_pool(master, std::move(order));
+  fork_pool(master, std::move(order), nursery);
   return true;
+}
+
+// What this machine offers to every site.  What it does not is said once, on standard error.
+Nursery make_nursery(const std::string& state) {
+  Nursery nursery;
+  if (auto link = sys::open_self_link()) nursery.self_link = std::move(*link);
+  if (auto filter = sandbox::Filter::for_site()) {
+    nursery.offered.filter = std::move(*filter);
+  } else {
+    fprintf(stderr, "sandbox: no system call filter: %s\n", filter.error().describe().c_str());
+  }
+  if (state.empty()) {
+    nursery.offered.why = "not root";
+    return nursery;
+  }
+  auto base = sandbox::BaseTree::create(state);
+  if (base) {
+    nursery.offered.base = std::move(*base);
+  } else {
+    nursery.offered.why = base.error().describe();
+    fprintf(stderr, "sandbox: no site can have a view of its own: %s\n",
+            nursery.offered.why.c_str());
+  }
+  // A process is forked to see whether it works.
+  auto own = sys::open_pid_namespace();
+  const pid_t tried = own ? sys::fork_first_process(*own) : -1;
+  if (tried == 0) _exit(0);
+  if (tried > 0) {
+    nursery.pid_namespace = std::move(*own);
+    nursery.offered.pid_namespace = true;
+  } else {
+    const std::string why = fail_errno("pid namespaces cannot be made").error().describe();
+    if (nursery.offered.why.empty()) nursery.offered.why = why;
+    fprintf(stderr, "sandbox: %s\n", why.c_str());
+  }
+  return nursery;
 }
 
 }  // namespace
 
-int run_zygote(sys::Fd master) {
+int run_zygote(sys::Fd master, const std::string& state) {
   setpgid(0, 0);             // a terminal's signals are master's to hear
   signal(SIGCHLD, SIG_IGN);  // pools are master's to follow (by pidfd); none stays as a zombie
   sys::ignore_sigpipe();
   sys::pin_shared_memory();
+  Nursery nursery = make_nursery(state);
   tell(master, ipc::Op::kReady, {});
   std::vector<char> buffer(sizeof(ipc::Header) + ipc::kMaxPayload);
   do {
     wait_for_message(master);
-  } while (serve_one(master, buffer));
+  } while (serve_one(master, buffer, nursery));
   return 0;
 }
 

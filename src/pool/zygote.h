@@ -4,12 +4,15 @@
 // script and opens no file of a site.
 #pragma once
 
+#include <string>
+
 #include "base/error.h"
 #include "sys/fd.h"
 
 namespace bulkhead::pool {
 
 // Serves fork orders from `master` until it closes; the exit code.  libphp has been started.
-int run_zygote(sys::Fd master);
+// `state`: the state directory, to build what sites see beside it; "": sites get no view.
+int run_zygote(sys::Fd master, const std::string& state);
 
 }  // namespace bulkhead::pool

@@ -66,6 +66,8 @@ uint64_t known_fs(int abi) {
 uint64_t rights_of(PathRule::Access access) {
   constexpr uint64_t read = kReadFile | kReadDir, exec = read | kExecute;
   switch (access) {
+    case PathRule::kList:
+      return kReadDir;
     case PathRule::kRead:
       return read;
     case PathRule::kReadExec:

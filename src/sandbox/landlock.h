@@ -22,6 +22,7 @@ namespace bulkhead::sandbox {
 
 struct PathRule {
   enum Access : uint8_t {
+    kList,       // list directories, read nothing
     kRead,       // read files, list directories
     kReadExec,   // and start programs
     kReadWrite,  // and change, create and remove everything but device nodes

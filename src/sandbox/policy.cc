@@ -5,6 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "sandbox/capabilities.h"
+#include "sandbox/keyring.h"
 #include "sys/process.h"
 #include "sys/rlimit.h"
 
@@ -23,10 +25,16 @@ Status apply(const Policy& policy) {
     if (::chdir("/") < 0) return fail_errno("failed to chdir(/)");
   }
   if (policy.umask) ::umask(*policy.umask);
+  if (policy.no_capabilities) TRY_STATUS(bound_capabilities());
   if (policy.identity) TRY_STATUS(sys::become(*policy.identity));
+  if (policy.no_capabilities) {
+    TRY_STATUS(drop_capabilities());
+    TRY_STATUS(new_session_keyring());
+  }
   if (policy.no_new_privs && ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) {
     return fail_errno("prctl(PR_SET_NO_NEW_PRIVS) failed");
   }
+  if (policy.landlock) TRY_STATUS(restrict_by_landlock(*policy.landlock));
   if (::prctl(PR_SET_DUMPABLE, policy.dumpable ? 1 : 0, 0, 0, 0) < 0) {
     return fail_errno("prctl(PR_SET_DUMPABLE) failed");
   }
@@ -34,7 +42,7 @@ Status apply(const Policy& policy) {
   if (!policy.chdir.empty() && ::chdir(policy.chdir.c_str()) < 0) {
     return fail_errno("failed to chdir(" + policy.chdir + ")");
   }
-  return {};
+  return policy.filter != nullptr ? install(*policy.filter) : Status{};
 }
 
 }  // namespace bulkhead::sandbox

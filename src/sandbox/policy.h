@@ -1,7 +1,8 @@
 // What a process may do, as a value; and the one place that applies it, in order.
 //
 // Runs in: master (builds it; between fork and exec), zygote (in a fresh pool).
-// Input: configuration (trusted).  Namespaces, seccomp, Landlock and cgroups join here later.
+// Input: configuration (trusted).  What comes before it, while the process
+// is root, is in confine.h.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +11,8 @@
 #include <vector>
 
 #include "base/error.h"
+#include "sandbox/landlock.h"
+#include "sandbox/seccomp.h"
 #include "sys/fd.h"
 #include "sys/users.h"
 
@@ -23,11 +26,14 @@ struct Policy {
   std::optional<int> nice;    // priority, -19..20
   std::string chroot, chdir;  // "" : leave
   std::optional<mode_t> umask;
+  bool no_capabilities = false;  // all sets emptied, also the bounding one; a keyring of its own
+  std::optional<LandlockRules> landlock;  // looked up as the identity, after it was taken
+  const Filter* filter = nullptr;         // not owned; the last thing applied
 };
 
-// Applies every part in the order that works: priority and limits, chroot, identity, no_new_privs,
-// dumpable, chdir.  After an error the process must not go on.
-// Errors: names the step and the operand.
+// Applies every part in the order that works: priority and limits, chroot, capabilities, identity,
+// keyring, no_new_privs, Landlock, dumpable, chdir, seccomp.  After an error the process must not
+// go on. Errors: names the step and the operand.
 Status apply(const Policy& policy);
 
 }  // namespace bulkhead::sandbox

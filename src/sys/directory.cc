@@ -37,4 +37,18 @@ int read_directory(Fd directory, const std::function<bool(const DirectoryItem&)>
   return error;
 }
 
+Result<std::vector<std::string>> names_in(FdRef directory) {
+  Fd listing(::openat(directory.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  DIR* dir = listing.valid() ? ::fdopendir(listing.get()) : nullptr;
+  if (dir == nullptr) return fail_errno("cannot list a directory");
+  (void)listing.release();
+  std::vector<std::string> names;
+  while (const dirent* entry = ::readdir(dir)) {
+    const std::string name = entry->d_name;
+    if (name != "." && name != "..") names.push_back(name);
+  }
+  ::closedir(dir);
+  return names;
+}
+
 }  // namespace bulkhead::sys

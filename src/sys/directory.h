@@ -5,8 +5,11 @@
 
 #include <cstdint>
 #include <functional>
+#include <string>
 #include <string_view>
+#include <vector>
 
+#include "base/error.h"
 #include "sys/fd.h"
 
 namespace bulkhead::sys {
@@ -20,5 +23,8 @@ struct DirectoryItem {
 // Calls `each` for every entry whose name does not begin with a dot, until it returns false.  A
 // link is described by what it leads to, if that can be asked.  Errors: errno.
 int read_directory(Fd directory, const std::function<bool(const DirectoryItem&)>& each);
+
+// Every name in a directory (O_PATH will do), without "." and "..".
+[[nodiscard]] Result<std::vector<std::string>> names_in(FdRef directory);
 
 }  // namespace bulkhead::sys

@@ -143,7 +143,7 @@ def test_readfile_prints_the_secret_on_its_own_site_only(server):
     assert 'secret' not in lynx(server, 'site1.example.org', '/readfile.php')
     expected = (r'^\d{4}/\d\d/\d\d \d\d:\d\d:\d\d \[error\] \d+#\d+: \*\d+ FastCGI sent in stderr: '
                 r'"PHP message: PHP Warning:  include\(\S+/html/config\.php\): Failed to open stream: '
-                r'Permission denied in \S+/sites/site1/readfile\.php on line 2')
+                r'No such file or directory in \S+/sites/site1/readfile\.php on line 2')
     wait_for(lambda: re.search(expected, server.read('error.log'), re.M), why='the error log line')
 
 

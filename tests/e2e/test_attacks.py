@@ -305,6 +305,7 @@ def test_an_internal_redirect_stays_at_home(sites):
                    '/secret/%2e%2e/%2e%2e/b/secret/key', '@b', 'b.example'):
         assert 'b secret' not in sites.attack(f'header("X-Accel-Redirect: {target}");').text
     os.symlink(f'{sites.dir}/b/secret/key', f'{sites.dir}/a/secret/link')
+    os.lchown(f'{sites.dir}/a/secret/link', os.stat(f'{sites.dir}/a').st_uid, -1)
     assert sites.attack('header("X-Accel-Redirect: /secret/link");').status == 403
 
 

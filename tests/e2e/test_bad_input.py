@@ -189,6 +189,7 @@ def test_unknown_host_goes_to_the_default_server_of_that_address(work):
 
 def test_two_sockets_in_one_start_and_a_second_start(work):
     server = Bulkhead(work, NGINX, FPM, tag='second')
+    work.mkdir(f'{server.dir}/www')  # a site sees the directories that are there when its pool starts
     with server:
         other = Bulkhead(work, NGINX.replace('@PORT@', str(free_port())), FPM, tag='second')
         code, said = run(other)
@@ -204,7 +205,8 @@ def test_without_root_everything_runs_as_the_caller_with_one_warning(work):
         work.write(f'{server.dir}/www/x.php', '<?php echo posix_geteuid();')
         work.write(f'{server.dir}/www/f.txt', 'file')
         plain.own(server.dir)
-        server.spawn([f'{BIN}/bulkhead', 'serve', '--nginx', server.nginx_conf, '--fpm', server.fpm_conf],
+        server.spawn([f'{BIN}/bulkhead', 'serve', '--nginx', server.nginx_conf, '--fpm', server.fpm_conf,
+                      '--state', f'{server.dir}/state'],
                      user=plain.uid, group=plain.gid, extra_groups=[])
         try:
             wait_for(lambda: os.path.exists(f'{server.dir}/run.pid') and server.ready())

@@ -9,7 +9,7 @@ import xml.etree.ElementTree
 
 import pytest
 
-from harness.servers import SLOW, Bulkhead, Stock, descendants, wait_for
+from harness.servers import ECHO_PID, SLOW, Bulkhead, Stock, descendants, wait_for
 from harness.users import users
 
 PEER = os.environ.get('BULKHEAD_TEST_STOCK') == '1'
@@ -138,7 +138,7 @@ SCRIPTS = {
     'below/x.php': '<?php echo getcwd();',
     'out.php': '<?php file_put_contents("php://stderr", "to stderr\\n"); fwrite(fopen("php://stdout", "w"), "to stdout\\n"); error_log("by error_log"); echo "ok";',
     'long.php': '<?php file_put_contents("php://stderr", str_repeat("x", 3000) . "\\n" . "second\\n"); echo "ok";',
-    'pid.php': '<?php echo getmypid();',
+    'pid.php': '<?php ' + ECHO_PID,
     'sleep.php': '<?php usleep(1000 * (int)$_GET["ms"]); echo getmypid();',
     'crash.php': '<?php posix_kill(getmypid(), 11); sleep(1);',
     'exit.php': '<?php exit(3);',

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from harness.load import Load
-from harness.servers import BIN, Bulkhead, processes, wait_for
+from harness.servers import BIN, ECHO_PID, Bulkhead, processes, wait_for
 from harness.users import users
 
 SITE = '''
@@ -54,7 +54,7 @@ class Sites(Bulkhead):
     def site(self, name, user, version=1, pm='static', children=2, memory='64M'):
         self.save(f'sites/{name}.conf', SITE.format(name=name, version=version))
         self.save(f'pools/{name}.conf', POOL.format(name=name, user=user.name, pm=pm, children=children, memory=memory))
-        for script, text in (('pid.php', '<?php echo getmypid();'), ('mem.php', '<?php echo ini_get("memory_limit");'),
+        for script, text in (('pid.php', '<?php ' + ECHO_PID), ('mem.php', '<?php echo ini_get("memory_limit");'),
                              ('one.php', '<?php echo "one";'), ('slow.php', '<?php sleep(2); echo "slow";'),
                              ('hits.php', '<?php echo opcache_get_status()["opcache_statistics"]["misses"];')):
             self.work.write(f'{self.dir}/{name}/{script}', text)

@@ -139,13 +139,15 @@ def site(work, user, database):
         conf[name] = os.path.join(work, name)
         with open(conf[name], 'w', encoding='utf-8') as f:
             f.write(text.format(dir=work, port=port, root=root, user=user, top=TOP))
+            if name == 'fpm.conf' and not STOCK:
+                f.write(f'sandbox.read[] = {work}/db\n')  # a database in an unusual place
     if STOCK:
         subprocess.run(['chmod', '-R', 'a+rX', root], check=True)
         commands = [['php-fpm8.2', '-F', '-y', conf['fpm.conf']],
                     ['nginx', '-c', conf['nginx.conf'], '-g', 'daemon off;']]
     else:
         commands = [[os.path.join(BIN, 'bulkhead'), 'serve', '--nginx', conf['nginx.conf'],
-                     '--fpm', conf['fpm.conf']]]
+                     '--fpm', conf['fpm.conf'], '--state', os.path.join(work, 'state')]]
     with open(os.path.join(work, 'server.log'), 'wb') as log:
         servers = [subprocess.Popen(c, stdout=log, stderr=log) for c in commands]
     try:

@@ -15,7 +15,7 @@ from . import http, sanitizers
 from .sanitizers import SLOW
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-BIN = os.environ.get('BULKHEAD_BIN') or os.path.join(TOP, 'build/bin')
+BIN = os.path.abspath(os.environ.get('BULKHEAD_BIN') or os.path.join(TOP, 'build/bin'))
 
 
 def wait_for(what, seconds=15, why='condition'):
@@ -61,6 +61,11 @@ def descendants(pid):
                 found[child] = facts
                 todo.append(child)
     return found
+
+
+# A worker's number on the machine, in php-fpm and in ours: inside a pid namespace getmypid() is another.
+ECHO_PID = ('foreach (fpm_get_status()["procs"] as $p) '
+            'if ($p["state"] === "Running" && $p["script"] === $_SERVER["SCRIPT_FILENAME"]) { echo $p["pid"]; break; }')
 
 
 class Work:
@@ -125,7 +130,7 @@ class Server:
 
     def spawn(self, command, **kwargs):
         with open(self.out, 'ab') as log:
-            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, **kwargs)
+            process = subprocess.Popen(command, cwd='/', stdin=subprocess.DEVNULL, stdout=log, stderr=log, **kwargs)
         self.processes.append(process)
         return process
 
@@ -226,7 +231,7 @@ class Bulkhead(Server):
     kind = 'bulkhead'
 
     def commands(self):
-        command = [os.path.join(BIN, 'bulkhead'), 'serve']
+        command = [os.path.join(BIN, 'bulkhead'), 'serve', '--state', os.path.join(self.dir, 'state')]
         if self.nginx_conf:
             command += ['--nginx', self.nginx_conf]
         if self.fpm_conf:
@@ -289,9 +294,15 @@ class BulkheadNginx(Server):
 class BulkheadFpm(Server):
     """`bulkhead php-fpm ...`: the pools alone."""
     kind = 'bulkhead-fpm'
+    # Said once at a start, by ours only: without a web server nobody names the sites' directories.
+    WIDE = re.compile(r'(?m)^.*NOTICE: (pid \S+, \S+, line \d+: )?the directories of pool .* to narrow it\n')
+
+    def read(self, name):
+        return self.WIDE.sub('', super().read(name))
 
     def commands(self):
-        return [[os.path.join(BIN, 'bulkhead'), 'php-fpm', '-F', '-y', self.fpm_conf]]
+        return [[os.path.join(BIN, 'bulkhead'), 'php-fpm', '-F', '-y', self.fpm_conf,
+                 '--state', os.path.join(self.dir, 'state')]]
 
     def ready(self):
         return True

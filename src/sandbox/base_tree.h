@@ -1,0 +1,32 @@
+// What every site's view has in common, built once per zygote: a copy of the harmless part of /etc,
+// a minimal /dev, and the place where views are assembled.  It lives in a tmpfs that only the
+// zygote's own mount namespace knows, so it ends with the zygote and leaves nothing behind.
+//
+// Runs in: zygote (root), before any site is forked.  Input: /etc as the administrator keeps it.
+#pragma once
+
+#include <string>
+
+#include "base/error.h"
+#include "sys/fd.h"
+
+namespace bulkhead::sandbox {
+
+// Paths, not descriptors: a descriptor of one mount namespace cannot be used in another, and every
+// view is built in a namespace of its own.  They lie in a directory that only root may enter.
+struct BaseTree {
+  std::string etc, dev;  // two mounts, to be cloned into a view
+  std::string place;     // an empty directory to attach a view's root to
+
+  // Enters a mount namespace of its own (what the machine mounts later still arrives in it), mounts
+  // a tmpfs over STATE/base and fills it.
+  // Errors: names the step; the caller may go on without views.
+  static Result<BaseTree> create(const std::string& state_root);
+};
+
+// Entries of /etc that a site may see, relative to it; a directory comes with all beneath it.
+// Whatever is not readable by everybody stays out.
+// Copies them from `from` to `to` (both O_PATH directories).  Blocks: reads some hundred files.
+Status copy_etc(sys::FdRef from, sys::FdRef to);
+
+}  // namespace bulkhead::sandbox
