@@ -6,7 +6,7 @@ endfunction()
 foreach(p
     "bulkhead|bulkhead_main.cc|bulkhead_master"
     "bulkhead-master|master_main.cc|bulkhead_master"
-    "bulkhead-front|front_main.cc|bulkhead_front"
+    "bulkhead-front|front_main.cc|bulkhead_front bulkhead_sandbox"
     "bulkhead-files|files_main.cc|bulkhead_opener"
     "bulkhead-sendmail|sendmail_main.cc|bulkhead_mail"
     "bulkhead-verify|verify_main.cc|bulkhead_verify"
@@ -16,6 +16,7 @@ foreach(p
   list(GET p 1 main)
   list(GET p 2 lib)
   if(EXISTS ${CMAKE_SOURCE_DIR}/src/cmd/${main})
+    separate_arguments(lib)
     bulkhead_program(${name} ${main} ${lib})
   endif()
 endforeach()

@@ -55,6 +55,7 @@ class Pairing {
     find_upstream_sites();
     out_->opener_of_server.reserve(model_.servers.size());
     for (const auto& server : model_.servers) out_->opener_of_server.push_back(opener_of(*server));
+    if (needs_connector()) out_->connector = make_connector();
   }
 
  private:
@@ -68,6 +69,41 @@ class Pairing {
         if (auto found = site_of_address(*out_, server.address)) add(*found, &upstream_sites_[i]);
       }
     }
+  }
+
+  [[nodiscard]] bool is_foreign_socket(const std::string& address) const {
+    return address.starts_with("unix:") && !site_of_address(*out_, address);
+  }
+
+  // An address with variables may turn out to be a Unix socket.
+  static bool passes_by_variable(const Location& location) {
+    const auto& pass = location.conf.fastcgi.pass;
+    if (pass && pass->upstream == kNone && !pass->address.is_literal()) return true;
+    auto child_does = [](const auto& child) { return passes_by_variable(*child); };
+    return std::any_of(location.children.begin(), location.children.end(), child_does) ||
+           std::any_of(location.ifs.begin(), location.ifs.end(), child_does);
+  }
+
+  [[nodiscard]] bool needs_connector() const {
+    for (const Upstream& upstream : model_.upstreams) {
+      for (const UpstreamServer& server : upstream.servers) {
+        if (is_foreign_socket(server.address)) return true;
+      }
+    }
+    return std::any_of(model_.servers.begin(), model_.servers.end(), [](const auto& server) {
+      return server->root && passes_by_variable(*server->root);
+    });
+  }
+
+  uint32_t make_connector() {
+    uint32_t id = next_id();
+    Site& made = out_->sites.emplace_back();
+    made.id = id;
+    made.name = "@" + model_.user + " (sockets)";
+    made.user = model_.user;
+    made.group = model_.group;
+    made.connects = true;
+    return id;
   }
 
   static void add(uint32_t id, std::vector<uint32_t>* to) {

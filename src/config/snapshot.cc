@@ -12,8 +12,8 @@ namespace bulkhead::config {
 template <class Form>
 void fields(Site& s, Form& form) {
   auto all = [&](auto&... values) { (form(values), ...); };
-  all(s.id, s.name, s.user, s.group, s.has_pool, s.listen, s.max_children, s.status_paths,
-      s.allowed_clients);
+  all(s.id, s.name, s.user, s.group, s.has_pool, s.connects, s.listen, s.max_children,
+      s.status_paths, s.allowed_clients);
 }
 
 template <class Form>
@@ -26,7 +26,7 @@ void fields(BuildOptions& b, Form& form) {
 template <class Form>
 void fields(Snapshot& s, Form& form) {
   auto all = [&](auto&... values) { (form(values), ...); };
-  all(s.generation, s.build, s.resolved, s.sites, s.opener_of_server, s.loops, s.role,
+  all(s.generation, s.build, s.resolved, s.sites, s.opener_of_server, s.connector, s.loops, s.role,
       s.pool_listen_sites);
 }
 

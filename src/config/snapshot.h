@@ -27,6 +27,7 @@ struct Site {
   std::string name;  // pool name; "@USER" for a file-only site
   std::string user, group;
   bool has_pool = false;  // false: file-only
+  bool connects = false;  // and it opens no file but Unix sockets, see Snapshot::connector
   std::string
       listen;  // pool's listen address as fastcgi_pass spells it ("unix:/x", "127.0.0.1:9000")
   uint32_t max_children = 0;  // of its pool
@@ -41,8 +42,11 @@ struct Snapshot {
   std::map<std::string, std::vector<std::string>> resolved;  // "host:port" or host -> raw sockaddrs
   std::vector<Site> sites;
   std::vector<uint32_t> opener_of_server;  // server index -> site id
-  uint32_t loops = 1;                      // event loops of front
-  std::string role;  // "serve", "nginx", "php-fpm": titles, Server header, log shape
+  // The site that connects to the Unix sockets of FastCGI servers which are not our pools, as the
+  // main-level user, since front reaches no path.  0: no such server is configured.
+  uint32_t connector = 0;
+  uint32_t loops = 1;  // event loops of front
+  std::string role;    // "serve", "nginx", "php-fpm": titles, Server header, log shape
   std::vector<uint32_t> pool_listen_sites;  // i-th FastCGI listening socket -> site id
   // Derived, not serialised: normalised listen address -> site id.  See index_addresses.
   std::unordered_map<std::string, uint32_t> site_by_address;

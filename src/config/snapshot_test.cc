@@ -97,8 +97,25 @@ TEST_F(Pairing, OpensFilesAsThePoolAServerPassesTo) {
   EXPECT_EQ(opener(2).name, "@www-data");
   EXPECT_EQ(out.opener_of_server[2], out.opener_of_server[3]);
   EXPECT_FALSE(opener(3).has_pool);
-  EXPECT_EQ(out.sites.size(), 4u);
+  EXPECT_EQ(out.sites.size(), 5u);
+  // "$backend" may be a Unix socket: somebody must be able to connect to it, opening no file.
+  ASSERT_EQ(out.connector, out.sites.back().id);
+  EXPECT_TRUE(out.sites.back().connects);
+  EXPECT_EQ(out.sites.back().user, "www-data");
   EXPECT_TRUE(warnings.empty());
+}
+
+TEST_F(Pairing, MakesAConnectorOnlyForUnixSocketsThatAreNoPools) {
+  Upstream u;
+  u.servers = {{.address = "192.0.2.1:9000"}, {.address = "unix:/run/a.sock"}};
+  model.upstreams.push_back(u);
+  model.servers.push_back(server({"unix:/run/a.sock"}));
+  pair();
+  EXPECT_EQ(out.connector, 0u);
+  u.servers = {{.address = "unix:/run/foreign.sock"}};
+  model.upstreams.push_back(u);
+  pair();
+  EXPECT_NE(out.connector, 0u);
 }
 
 TEST_F(Pairing, FollowsUpstreamsAndIfs) {

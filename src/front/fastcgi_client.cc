@@ -63,7 +63,8 @@ class FastcgiClient::Idle : public loop::IoHandler {
   bool registered_ = false;
 };
 
-FastcgiClient::FastcgiClient(loop::EventLoop& loop) : loop_(loop) {}
+FastcgiClient::FastcgiClient(loop::EventLoop& loop, Connect connect)
+    : loop_(loop), connect_(std::move(connect)) {}
 FastcgiClient::~FastcgiClient() = default;
 
 std::unique_ptr<AppStream> FastcgiClient::start(const FastcgiTarget& target,

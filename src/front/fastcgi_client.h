@@ -25,6 +25,7 @@ namespace bulkhead::front {
 struct FastcgiTarget {
   std::string_view address;   // for error texts: "unix:/run/x.sock", "127.0.0.1:9000"
   std::string_view sockaddr;  // raw bytes
+  uint32_t connector = 0;     // the site that connects to a Unix socket for us; 0: we do it
   loop::Millis connect_timeout{60'000};
   bool keep_conn = false;     // fastcgi_keep_conn
   std::string_view upstream;  // name of the upstream{}; what its keepalive counts
@@ -42,7 +43,10 @@ class FastcgiStream;
 
 class FastcgiClient {
  public:
-  explicit FastcgiClient(loop::EventLoop& loop);  // in the .cc: Idle is incomplete here
+  // SiteClient::connect.
+  using Connect = std::function<FileTicket(uint32_t site, std::string_view path, FileCallback)>;
+  // In the .cc: Idle is incomplete here.  Without `connect` every target must have connector 0.
+  explicit FastcgiClient(loop::EventLoop& loop, Connect connect = {});
   ~FastcgiClient();
   FastcgiClient(const FastcgiClient&) = delete;
   FastcgiClient& operator=(const FastcgiClient&) = delete;
@@ -76,6 +80,7 @@ class FastcgiClient {
   void give_buffer(std::unique_ptr<char[]> buffer);
 
   loop::EventLoop& loop_;
+  Connect connect_;
   std::list<std::unique_ptr<Idle>> idle_;               // least recently used first
   std::vector<std::unique_ptr<char[]>> spare_buffers_;  // of finished streams
 };

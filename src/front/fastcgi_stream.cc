@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "sys/sockets.h"
 #include "sys/stream_connect.h"
 #include "sys/stream_io.h"
 
@@ -68,15 +69,49 @@ void FastcgiStream::begin() {
   writable_ = true;
 }
 
+// Front reaches no path: somebody who may connects to a Unix socket and passes the connection.
+bool FastcgiStream::ask_connector() {
+  if (target_.connector == 0) return false;
+  const std::string path = sys::unix_path(sockaddr_);
+  if (!path.starts_with('/')) return false;
+  connecting_ = true;
+  writable_ = false;
+  connecting_for_us_ = client_.connect_(
+      target_.connector, path, [this](FileResult&& result) { connected(std::move(result)); });
+  deadline_.set(client_.loop_, target_.connect_timeout);
+  return true;
+}
+
+void FastcgiStream::connected(FileResult&& result) {
+  connecting_ = false;
+  if (error_ != AppError::kNone) return;
+  if (result.error != 0) return fail_connect(result.error);
+  deadline_.clear();
+  connection_.fd = std::move(result.fd);
+  connection_.opened = client_.loop_.now();
+  connection_.requests = 0;
+  writable_ = true;
+  register_connection();
+  flush();
+  if (wants_room_ && unsent() < kOutboxMax && error_ == AppError::kNone) {
+    wants_room_ = false;
+    (void)notify([](AppListener& l) { l.on_app_writable(); });
+  }
+}
+
+void FastcgiStream::fail_connect(int errno_value) {
+  fail(AppError::kConnect, Error{"connect() to " + address_ + " failed", errno_value}.describe() +
+                               " while connecting to upstream");
+}
+
 void FastcgiStream::connect() {
+  if (ask_connector()) return;
   using Step = sys::Connecting::Step;
   sys::Connecting result = sys::connect_stream(sockaddr_);
   if (result.error != 0) {
-    const bool no_socket = result.step == Step::kSocket;
-    const std::string call = no_socket ? "socket() failed" : "connect() to " + address_ + " failed";
-    fail(AppError::kConnect,
-         Error{call, result.error}.describe() + " while connecting to upstream");
-    return;
+    if (result.step == Step::kConnect) return fail_connect(result.error);
+    return fail(AppError::kConnect, Error{"socket() failed", result.error}.describe() +
+                                        " while connecting to upstream");
   }
   connection_.fd = std::move(result.fd);
   connection_.opened = client_.loop_.now();

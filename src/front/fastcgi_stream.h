@@ -42,6 +42,9 @@ class FastcgiStream : public AppStream, public loop::IoHandler {
   void encode_request(const AppRequest& request);
   void begin();
   void connect();
+  bool ask_connector();
+  void connected(FileResult&& result);
+  void fail_connect(int errno_value);
   void register_connection();
   void close_connection();
   bool may_retry() const { return reused_ && !got_bytes_ && replayable_; }
@@ -75,6 +78,7 @@ class FastcgiStream : public AppStream, public loop::IoHandler {
   size_t head_max_;
 
   FastcgiClient::Connection connection_;
+  FileTicket connecting_for_us_;
   bool reused_ = false, connecting_ = false, readable_ = false, writable_ = false;
   std::string outbox_;
   size_t out_at_ = 0;

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 
@@ -24,6 +25,17 @@ int check_regular(sys::FdRef fd, bool fuse_allowed) {
   if (!S_ISREG(st.st_mode)) return EACCES;
   struct statfs fs {};
   if (!fuse_allowed && ::fstatfs(fd.get(), &fs) == 0 && fs.f_type == kFuseMagic) return EACCES;
+  return 0;
+}
+
+// What front is to speak FastCGI over; it never waits for it, whoever else holds it.
+int check_stream(sys::FdRef fd) {
+  int domain = 0, type = 0;
+  socklen_t size = sizeof domain;
+  if (::getsockopt(fd.get(), SOL_SOCKET, SO_DOMAIN, &domain, &size) < 0) return errno;
+  if (::getsockopt(fd.get(), SOL_SOCKET, SO_TYPE, &type, &size) < 0) return errno;
+  if (domain != AF_UNIX || type != SOCK_STREAM) return EPROTOTYPE;
+  sys::set_nonblocking(fd);
   return 0;
 }
 
@@ -183,7 +195,8 @@ std::string_view FileChannel::take_reply(std::string_view bytes, std::vector<sys
       !(operation.op == ipc::FileOp::kOpen && reply.type == ipc::FileType::kDirectory);
   if (result.error == 0 && wants_file) {
     if (!result.fd.valid() || result.fd_is_parent) return "a file answer without a file";
-    result.error = check_regular(result.fd, fuse_allowed_);
+    result.error = operation.op == ipc::FileOp::kConnect ? check_stream(result.fd)
+                                                         : check_regular(result.fd, fuse_allowed_);
     if (result.error != 0) result.fd.reset();
   } else if (result.fd.valid() && !is_directory(result.fd)) {
     return "a file answer whose directory is none";

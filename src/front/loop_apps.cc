@@ -12,6 +12,7 @@ std::unique_ptr<AppStream> ServerLoop::start_app(const Exchange& ex, const AppRe
   FastcgiTarget target;
   target.address = ex.target.address;
   target.sockaddr = ex.target.sockaddr;
+  target.connector = ex.plan->snapshot().connector;
   target.connect_timeout = conf.connect_timeout;
   target.keep_conn = conf.keep_conn;
   const auto& upstreams = ex.plan->upstreams();

@@ -34,7 +34,11 @@ Result<std::unique_ptr<ServerLoop>> ServerLoop::create(FrontShared& shared, Hook
       *loop->events_, SiteClient::Hooks{loop->hooks_.wake, loop->hooks_.refused});
   loop->events_->add_poller(loop->sites_.get());
   loop->files_ = std::make_unique<FileCache>(*loop->events_, *loop->sites_);
-  loop->fastcgi_ = std::make_unique<FastcgiClient>(*loop->events_);
+  loop->fastcgi_ = std::make_unique<FastcgiClient>(
+      *loop->events_,
+      [sites = loop->sites_.get()](uint32_t site, std::string_view path, FileCallback done) {
+        return sites->connect(site, path, std::move(done));
+      });
   loop->pools_ = std::make_unique<FastcgiService>(
       *loop->events_, *loop->sites_,
       [self = loop.get()](LogLevel level, std::string_view text) { self->log_main(level, text); });

@@ -332,6 +332,9 @@ FileTicket SiteClient::spool(uint32_t site, std::string_view path, FileCallback 
 FileTicket SiteClient::append(uint32_t site, std::string_view path, FileCallback done) {
   return impl_->ask(site, operation_for(ipc::FileOp::kAppend, path), std::move(done));
 }
+FileTicket SiteClient::connect(uint32_t site, std::string_view path, FileCallback done) {
+  return impl_->ask(site, operation_for(ipc::FileOp::kConnect, path), std::move(done));
+}
 FileTicket SiteClient::realpath(uint32_t site, std::string_view path, FileCallback done) {
   return impl_->ask(site, operation_for(ipc::FileOp::kRealpath, path), std::move(done));
 }

@@ -35,8 +35,8 @@ struct FileResult {
       0;  // errno as the site's user got it.  ELOOP: refused by the symlink rule.
           // EHOSTDOWN: the site could not be started; ECONNRESET: it died; EBUSY: too many wait.
   ipc::FileType type = ipc::FileType::kNone;  // may be known beside EACCES: exists, but unreadable
-  sys::Fd
-      fd;  // regular file; directory: O_PATH, to validate by; list(): memfd of ListEntry records
+  sys::Fd fd;  // regular file; directory: O_PATH, to validate by; list(): memfd of ListEntry
+               // records; connect(): a nonblocking stream
   bool fd_is_parent = false;  // a miss: fd (O_PATH) is the deepest directory that exists
   std::string payload;        // realpath: the path
 };
@@ -117,6 +117,8 @@ class SiteClient : public loop::Poller {
   // An unlinked read-write file in the site's directory `path`.
   [[nodiscard]] FileTicket spool(uint32_t site, std::string_view path, FileCallback done);
   [[nodiscard]] FileTicket append(uint32_t site, std::string_view path, FileCallback done);
+  // A connection to the Unix socket `path`, made with that site's rights.
+  [[nodiscard]] FileTicket connect(uint32_t site, std::string_view path, FileCallback done);
   [[nodiscard]] FileTicket realpath(uint32_t site, std::string_view path, FileCallback done);
 
   // A site that hangs must leave connections for the others: at most `requests` wait for one site,

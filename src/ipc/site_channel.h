@@ -16,6 +16,7 @@ enum class FileOp : uint8_t {
   kAppend = 4,    // path: open or create for appending (access_log with variables)
   kRealpath = 5,  // path: answer's payload is the path without links ($realpath_root)
   kSpawn = 6,     // no answer: a request waits and no worker is idle (the pool's doorbell)
+  kConnect = 7,   // path: a Unix socket; answer carries a nonblocking stream connected to it
 };
 enum class SymlinkRule : uint8_t { kOwned = 0, kOff = 1 /* no links at all */, kIfNotOwner = 2 };
 

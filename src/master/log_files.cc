@@ -89,4 +89,23 @@ Result<std::vector<sys::Fd>> open_log_files(const config::Model& model) {
   return files;
 }
 
+Result<std::vector<sys::Fd>> reopen_log_files(const config::Model& model,
+                                              const config::Model& before,
+                                              const std::vector<sys::Fd>& open,
+                                              std::vector<std::string>* problems) {
+  std::vector<sys::Fd> files;
+  for (const config::LogFile& file : model.log_files) {
+    auto fresh = open_log_target(file.path);
+    if (!fresh) {
+      size_t i = 0;
+      while (i < before.log_files.size() && before.log_files[i].path != file.path) ++i;
+      if (i >= before.log_files.size() || i >= open.size()) return std::unexpected(fresh.error());
+      problems->push_back(fresh.error().describe() + "; the log stays where it was");
+      fresh = sys::duplicate(open[i]);
+    }
+    files.push_back(TRY(std::move(fresh)));
+  }
+  return files;
+}
+
 }  // namespace bulkhead::master

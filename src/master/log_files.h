@@ -22,5 +22,12 @@ namespace bulkhead::master {
 [[nodiscard]] sys::Fd open_first_log(const Options& options, Log* log);
 // All of a model, in order of Model::log_files.
 [[nodiscard]] Result<std::vector<sys::Fd>> open_log_files(const config::Model& model);
+// The same while another configuration is in force (a reload, USR1): a log that it has open already
+// and that cannot be opened anew stays open as it is, and `problems` gets a sentence.  Else whoever
+// owns the directory of one log could keep all others from being rotated.
+[[nodiscard]] Result<std::vector<sys::Fd>> reopen_log_files(const config::Model& model,
+                                                            const config::Model& before,
+                                                            const std::vector<sys::Fd>& open,
+                                                            std::vector<std::string>* problems);
 
 }  // namespace bulkhead::master

@@ -8,6 +8,7 @@
 
 #include "master/fpm_cli.h"
 #include "master/master.h"
+#include "master/site_requests.h"
 #include "sys/files.h"
 #include "sys/rlimit.h"
 #include "sys/sealed.h"
@@ -24,7 +25,12 @@ Status Master::launch_front(FrontSettings settings) {
   start.argv = {"bulkhead-front"};
   start.role = ipc::Role::kFront;
   sandbox::Policy policy;
-  policy.identity = settings.identity;
+  // Front becomes that user itself: its empty root takes root's rights to enter.
+  if (const auto& identity = settings.identity) {
+    start.argv.push_back(std::to_string(identity->uid));
+    start.argv.push_back(std::to_string(identity->gid));
+    for (gid_t group : identity->groups) start.argv.push_back(std::to_string(group));
+  }
   policy.core_bytes = settings.core_bytes;
   if (settings.nofile) {
     // As nginx: a limit that cannot be had is a warning.
@@ -125,14 +131,11 @@ void Master::on_front_message(uint32_t number, ipc::Op op, std::string_view payl
         maybe_started();
       }
       break;
-    case ipc::Op::kWakeSite:
-      sites_->wake(number, *ipc::read_body<uint32_t>(payload));
-      break;
-    case ipc::Op::kSiteRefused:
-      sites_->refused(number, *ipc::read_body<uint32_t>(payload));
-      break;
-    default:
+    default: {
+      std::vector<sys::Fd> none;
+      (void)take_site_request(*sites_, number, op, payload, none);
       break;  // kDrained: nothing to do, old sockets are closed already
+    }
   }
 }
 

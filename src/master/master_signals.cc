@@ -89,7 +89,8 @@ void Master::reload() {
   }
   report_warnings(*loaded);
   ids_.apply(&loaded->snapshot);
-  auto files = open_log_files(*loaded->model);
+  std::vector<std::string> problems;
+  auto files = reopen_log_files(*loaded->model, *now_.model, log_files_, &problems);
   if (!files) {
     log_.nginx(LogLevel::kEmerg, files.error().describe());
     return done();
@@ -98,6 +99,7 @@ void Master::reload() {
   now_ = std::move(*loaded);
   use_logs(now_, std::move(*files));
   for (const config::FpmMessage& m : sandbox_notes(now_)) log_.fpm(m);
+  for (const std::string& text : problems) log_.nginx(LogLevel::kEmerg, text);
   if (speaks_nginx()) {
     log_.nginx(LogLevel::kNotice, "using the \"epoll\" event method");
     log_.nginx(LogLevel::kNotice, "start worker processes");
@@ -138,12 +140,14 @@ void Master::reload() {
 void Master::reopen() {
   if (state_ == State::kStopping) return;
   if (speaks_nginx()) log_.nginx(LogLevel::kNotice, "reopening logs");
-  auto files = open_log_files(*now_.model);
+  std::vector<std::string> problems;
+  auto files = reopen_log_files(*now_.model, *now_.model, log_files_, &problems);
   if (!files) {
     log_.nginx(LogLevel::kEmerg, files.error().describe());
     return;
   }
   use_logs(now_, std::move(*files));
+  for (const std::string& text : problems) log_.nginx(LogLevel::kEmerg, text);
   std::vector<sys::FdRef> fds(log_files_.begin(), log_files_.end());
   if (front_running()) send_chunks(ipc::Op::kLogFiles, fds);
   sites_->reopen_logs();

@@ -9,6 +9,7 @@
 #include "master/fpm_cli.h"
 #include "master/master.h"
 #include "master/php_settings.h"
+#include "master/site_requests.h"
 
 namespace bulkhead::master {
 
@@ -132,19 +133,8 @@ void Master::on_zygote_message(const std::string& version, uint32_t number, ipc:
     case ipc::Op::kReady:
       on_zygote_ready(version, number);
       break;
-    case ipc::Op::kForked:
-      sites_->on_forked(*ipc::read_body<ipc::ForkedBody>(payload), std::move(fds[0]));
-      break;
-    case ipc::Op::kForkFailed: {
-      struct Body {
-        uint32_t site;
-        int32_t error;
-      };
-      Body body = *ipc::read_body<Body>(payload);
-      sites_->on_fork_failed(body.site, body.error);
-      break;
-    }
     default:
+      (void)take_site_request(*sites_, 0, op, payload, fds);
       break;
   }
 }

@@ -57,8 +57,9 @@ SiteAction compare(const PlannedSite& before, const PlannedSite& after) {
 }  // namespace
 
 uint32_t SiteIds::id_for(const config::Site& site) {
-  std::string key = (site.has_pool ? "pool " + site.name : std::string("files")) + '\0' +
-                    site.user + '\0' + site.group;
+  std::string key =
+      (site.has_pool ? "pool " + site.name : std::string(site.connects ? "sockets" : "files")) +
+      '\0' + site.user + '\0' + site.group;
   auto [at, added] = ids_.try_emplace(std::move(key), next_);
   if (added) ++next_;
   return at->second;
@@ -77,6 +78,7 @@ void SiteIds::apply(config::Snapshot* snapshot) {
   };
   for (uint32_t& id : snapshot->opener_of_server) renumber(id);
   for (uint32_t& id : snapshot->pool_listen_sites) renumber(id);
+  renumber(snapshot->connector);
   config::index_addresses(snapshot);
 }
 

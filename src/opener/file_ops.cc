@@ -6,6 +6,7 @@
 #include "sys/directory.h"
 #include "sys/open_beneath.h"
 #include "sys/sealed.h"
+#include "sys/stream_connect.h"
 
 namespace bulkhead::opener {
 namespace {
@@ -85,6 +86,9 @@ FileAnswer answer_file_request(const ipc::FileRequest& request, std::string_view
       if (answer.reply.error == 0) answer.payload = std::move(at.text);
       break;
     }
+    case ipc::FileOp::kConnect:
+      answer.reply.error = sys::connect_unix(query, answer.fd);
+      break;
     case ipc::FileOp::kSpawn:
       break;
   }

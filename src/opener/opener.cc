@@ -83,7 +83,7 @@ class Opener::Channel : public loop::IoHandler {
     if (bytes.size() < sizeof request) return false;
     std::memcpy(&request, bytes.data(), sizeof request);
     bytes.remove_prefix(sizeof request);
-    if (request.op < ipc::FileOp::kOpen || request.op > ipc::FileOp::kSpawn) return false;
+    if (request.op < ipc::FileOp::kOpen || request.op > ipc::FileOp::kConnect) return false;
     if (request.rule > ipc::SymlinkRule::kIfNotOwner) return false;
     if (request.path_size != bytes.size() || request.from_size > request.path_size) return false;
     if (request.op == ipc::FileOp::kSpawn) return bytes.empty();

@@ -2,6 +2,7 @@
 
 #include <asm/ioctls.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/netlink.h>
 #include <linux/sched.h>
 #include <seccomp.h>
@@ -133,10 +134,15 @@ constexpr RuleSet kSite{kUnknown, kSiteCalls, kPersonality, kSiteRefused};
 constexpr CallList kOpenerCalls[] = {
     {kLiving, kAllow},
     {kFiles, kAllow},
-    {"umask fchmod unlink unlinkat fadvise64 readahead", kAllow},
+    {"umask fchmod unlink unlinkat fadvise64 readahead memfd_create connect", kAllow},
     {"clone3", kUnknown},
 };
-constexpr ArgRule kOpenerAllowed[] = {{"prctl", kAllow, {ArgTest::kIs, 0, PR_SET_NAME}}};
+constexpr ArgRule kOpenerAllowed[] = {
+    {"prctl", kAllow, {ArgTest::kIs, 0, PR_SET_NAME}},
+    {"prlimit64", kAllow, {ArgTest::kIs, 0, 0}, {ArgTest::kIs, 2, 0}},
+    // For front, to FastCGI servers that are not ours.
+    {"socket", kAllow, {ArgTest::kIs, 0, AF_UNIX}, {ArgTest::kIs, 1, SOCK_STREAM, kSocketTypes}},
+};
 constexpr RuleSet kOpener{kForbid, kOpenerCalls, kOpenerAllowed, {}};
 
 // Attempts that only somebody who has taken front over makes: the process ends, master tells.
@@ -146,7 +152,7 @@ constexpr std::string_view kHostile =
     "open_by_handle_at io_uring_setup userfaultfd perf_event_open";
 constexpr CallList kFrontCalls[] = {
     {kLiving, kAllow},
-    {"accept4 connect sendfile splice", kAllow},
+    {"accept4 connect sendfile fstatfs", kAllow},
     {kHostile, SCMP_ACT_KILL_PROCESS},
     {"clone3", kUnknown},
 };
@@ -157,6 +163,9 @@ constexpr ArgRule kFrontAllowed[] = {
     {"socket", kAllow, {ArgTest::kIs, 0, AF_INET}, {ArgTest::kIs, 1, SOCK_STREAM, kSocketTypes}},
     {"socket", kAllow, {ArgTest::kIs, 0, AF_INET6}, {ArgTest::kIs, 1, SOCK_STREAM, kSocketTypes}},
     {"prctl", kAllow, {ArgTest::kIs, 0, PR_SET_NAME}},
+    {"prlimit64", kAllow, {ArgTest::kIs, 0, 0}, {ArgTest::kIs, 2, 0}},  // only asking: getrlimit()
+    {"ioctl", kAllow, {ArgTest::kIs, 1, FIONREAD}},
+    {"newfstatat", kAllow, {ArgTest::kBits, 3, AT_EMPTY_PATH}},  // fstat(), in the C library's way
 };
 constexpr RuleSet kFront{kForbid, kFrontCalls, kFrontAllowed, {}};
 

@@ -89,6 +89,16 @@ Result<Fd> walk(const std::string& path, int flags, mode_t mode) {
   return fail_errno("open() \"" + path + "\" failed");
 }
 
+// Somebody else could have given a file of a third party a name in this directory.
+bool others_may_write_beside(const std::string& path) {
+  std::string name;
+  auto directory = open_directory_of(path, &name);
+  struct stat info {};
+  if (!directory || ::fstat(directory->get(), &info) < 0) return true;
+  bool is_ours = info.st_uid == 0 || info.st_uid == ::geteuid();
+  return !is_ours || (info.st_mode & (S_IWGRP | S_IWOTH)) != 0;
+}
+
 }  // namespace
 
 Result<Fd> duplicate(FdRef fd) {
@@ -103,6 +113,13 @@ Result<Fd> open_trusted(const std::string& path, int flags, mode_t mode) {
   if (fd.valid()) return fd;
   if (errno != ELOOP) return fail_errno("open() \"" + path + "\" failed");
   return walk(path, flags, mode);
+}
+
+Result<Fd> open_directory_of(const std::string& path, std::string* name) {
+  size_t slash = path.rfind('/');
+  *name = path.substr(slash + 1);  // npos + 1 is 0
+  std::string directory = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+  return open_trusted(directory, O_PATH | O_DIRECTORY);
 }
 
 Result<Fd> open_log(const std::string& path, mode_t mode, uid_t uid, gid_t gid) {
@@ -121,6 +138,10 @@ Result<Fd> open_log(const std::string& path, mode_t mode, uid_t uid, gid_t gid) 
   if (!S_ISREG(info.st_mode) && !S_ISFIFO(info.st_mode) && !S_ISCHR(info.st_mode) &&
       !S_ISSOCK(info.st_mode)) {
     return fail_errno("open() \"" + path + "\" failed", S_ISDIR(info.st_mode) ? EISDIR : EINVAL);
+  }
+  if (S_ISREG(info.st_mode) && info.st_nlink > 1 && others_may_write_beside(path)) {
+    return fail_errno(
+        "open() \"" + path + "\" failed, it has a second name and others may write there", EMLINK);
   }
   if (created && (uid != static_cast<uid_t>(-1) || gid != static_cast<gid_t>(-1)) &&
       ::fchown(opened->get(), uid, gid) < 0) {
@@ -150,26 +171,38 @@ Result<std::string> read_file(const std::string& path, size_t bytes_max) {
 }
 
 Status write_file_atomically(const std::string& path, std::string_view text, mode_t mode) {
-  std::string beside = path + ".new";
-  remove_file(beside);
-  Fd fd = TRY(open_trusted(beside, O_WRONLY | O_CREAT | O_EXCL, mode));
-  if (!write_all(fd, text)) return fail_errno("write() to \"" + beside + "\" failed");
-  if (::rename(beside.c_str(), path.c_str()) < 0) {
+  std::string name;
+  Fd directory = TRY(open_directory_of(path, &name));
+  std::string beside = name + ".new";
+  ::unlinkat(directory.get(), beside.c_str(), 0);
+  constexpr int kFlags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+  Fd fd(::openat(directory.get(), beside.c_str(), kFlags, mode));
+  if (!fd.valid()) return fail_errno("open() \"" + path + ".new\" failed");
+  if (!write_all(fd, text)) return fail_errno("write() to \"" + path + ".new\" failed");
+  if (::renameat(directory.get(), beside.c_str(), directory.get(), name.c_str()) < 0) {
     int error = errno;
-    remove_file(beside);
-    return fail_errno("rename() \"" + beside + "\" to \"" + path + "\" failed", error);
+    ::unlinkat(directory.get(), beside.c_str(), 0);
+    return fail_errno("rename() \"" + path + ".new\" to \"" + path + "\" failed", error);
   }
   return {};
 }
 
 Status rename_file(const std::string& from, const std::string& to) {
-  if (::rename(from.c_str(), to.c_str()) < 0) {
+  std::string from_name, to_name;
+  Fd source = TRY(open_directory_of(from, &from_name));
+  Fd target = TRY(open_directory_of(to, &to_name));
+  if (::renameat(source.get(), from_name.c_str(), target.get(), to_name.c_str()) < 0) {
     return fail_errno("rename() " + from + " to " + to + " failed");
   }
   return {};
 }
 
-void remove_file(const std::string& path) { ::unlink(path.c_str()); }
+void remove_file(const std::string& path) {
+  std::string name;
+  if (auto directory = open_directory_of(path, &name)) {
+    ::unlinkat(directory->get(), name.c_str(), 0);
+  }
+}
 
 bool write_all(FdRef fd, std::string_view bytes) {
   while (!bytes.empty()) {

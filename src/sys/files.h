@@ -18,8 +18,11 @@ namespace bulkhead::sys {
 // only when root (or the calling user) owns it; otherwise ELOOP.  "/dev/stdout", "/dev/stderr" and
 // "/proc/self/fd/N" give a copy of that descriptor.
 [[nodiscard]] Result<Fd> open_trusted(const std::string& path, int flags, mode_t mode = 0);
+// The directory of a path (O_PATH), links as above, and the last component's name.
+[[nodiscard]] Result<Fd> open_directory_of(const std::string& path, std::string* name);
 // A log file: O_APPEND, created with `mode` when missing (owner `uid` when not -1, as new files
-// only).  Refuses anything but a regular file, pipe or character device.
+// only).  Refuses anything but a regular file, pipe or character device, and
+// a file with a second name (EMLINK) where others may write: it could be a file of somebody else.
 [[nodiscard]] Result<Fd> open_log(const std::string& path, mode_t mode = 0644,
                                   uid_t uid = static_cast<uid_t>(-1),
                                   gid_t gid = static_cast<gid_t>(-1));

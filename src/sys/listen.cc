@@ -52,14 +52,6 @@ bool is_stale(std::string_view address) {
          errno == ECONNREFUSED;
 }
 
-// The directory of a socket, and its name there.  Follows only root's links (and our own).
-Result<Fd> open_directory_of(const std::string& path, std::string* name) {
-  size_t slash = path.rfind('/');
-  *name = path.substr(slash + 1);  // npos + 1 is 0
-  std::string directory = slash == std::string::npos ? "." : path.substr(0, slash + 1);
-  return open_trusted(directory, O_PATH | O_DIRECTORY);
-}
-
 // The socket file that bind() has just made, to change it by descriptor: its directory may belong
 // to a site, which replaces there what it likes at any moment.
 Result<Fd> open_own_socket(const std::string& path) {
@@ -122,6 +114,12 @@ Status set_unix_access(FdRef file, const std::string& path, const UnixAccess& ac
 std::expected<void, ListenError> bind_unix(FdRef socket, std::string_view address,
                                            const UnixAccess* access, Fd* file) {
   std::string path = unix_path(address);
+  // bind() itself follows every link on the way, also one that a site has placed.
+  std::string name;
+  if (auto directory = open_directory_of(path, &name);
+      !path.empty() && !directory && directory.error().errno_value == ELOOP) {
+    return failed(Step::kBind, "bind()", ELOOP);
+  }
   mode_t old = ::umask(access != nullptr ? (0777 & ~access->mode) : 0111);
   int result = ::bind(socket.get(), pointer(address), length(address));
   if (result < 0 && errno == EADDRINUSE && !path.empty() && is_stale(address)) {

@@ -4,9 +4,11 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 
 #include <cerrno>
 #include <cstring>
+#include <string>
 
 #include "sys/stream_io.h"
 
@@ -42,6 +44,20 @@ Connecting connect_stream(std::string_view sockaddr) {
   out.in_progress = result != 0;
   out.fd = std::move(fd);
   return out;
+}
+
+int connect_unix(const PathQuery& query, Fd& fd) {
+  const Resolved found = resolve_path(query);
+  if (found.error != 0) return found.error;
+  if (!S_ISSOCK(found.st.st_mode)) return ECONNREFUSED;  // as connect(2)
+  // By descriptor: what was looked up is what is connected to, however long its path.
+  const std::string path = "/proc/self/fd/" + std::to_string(found.object.get());
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+  Connecting made = connect_stream({reinterpret_cast<const char*>(&address), sizeof address});
+  fd = std::move(made.fd);
+  return made.error;
 }
 
 bool is_quiet(FdRef socket) { return look_ahead(socket).must_wait(); }

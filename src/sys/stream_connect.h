@@ -1,12 +1,14 @@
 // Outgoing stream connections that never block.
 //
-// Runs in: front (FastCGI servers).  Input: addresses from configuration.
+// Runs in: front (FastCGI servers over TCP), opener (Unix sockets).  Input: addresses from
+// configuration; a path may hold values of a request.
 #pragma once
 
 #include <cstdint>
 #include <string_view>
 
 #include "sys/fd.h"
+#include "sys/open_beneath.h"
 
 namespace bulkhead::sys {
 
@@ -19,6 +21,10 @@ struct Connecting {
 };
 // `sockaddr` are the raw bytes of an IPv4, IPv6 or unix address.  TCP gets TCP_NODELAY.
 Connecting connect_stream(std::string_view sockaddr);
+// A connection to the Unix stream socket at `query.path`, which is looked up as files are: a link
+// is followed only by the rule.  Errors: errno as connect(2) would give; EAGAIN: the server's queue
+// is full.  Needs /proc.
+[[nodiscard]] int connect_unix(const PathQuery& query, Fd& fd);
 // Whether the peer of an idle connection has neither sent anything nor closed.
 bool is_quiet(FdRef socket);
 // Whether two descriptors name the same open socket (one may have been passed between processes).
