@@ -98,6 +98,8 @@ int main(int argc, char** argv) {
   sys::set_process_title("bulkhead: files");
   ::prctl(PR_SET_DUMPABLE, 0);  // another process of the site's user may not trace it
   ::umask(022);
+  // Master has said so already; whoever else starts us (a test) has not, and the filter needs it.
+  ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   // Last of all: starting this program needed calls that it will not make again.
   auto filter = bulkhead::sandbox::Filter::for_opener();
   auto confined = filter ? bulkhead::sandbox::install(*filter)

@@ -40,13 +40,13 @@ Paths paths_of(const std::string& server) {
   return {server_trees(**model, snapshot)};
 }
 
-constexpr const char* kPass = "fastcgi_pass unix:/run/a.sock;";
+constexpr const char* kPass = "location / { fastcgi_pass unix:/run/a.sock; }";
 using Texts = std::vector<std::string>;
 
 TEST(SitePaths, RootsAndAliasesOfWhatPassesToThePool) {
   const Paths p =
       paths_of(std::string("server { root /srv/a; location /img/ { alias /srv/img/; }") +
-               "location ~ php { " + kPass + " } }");
+               "location ~ php { fastcgi_pass unix:/run/a.sock; } }");
   EXPECT_EQ(p.of(0), (Texts{"/srv/a", "/srv/img"}));
 }
 
