@@ -70,7 +70,7 @@ def test_who_asks_is_the_web_server(work):
 @pytest.mark.parametrize('kind', [StockFpm, BulkheadFpm])
 def test_the_program_of_php_is_the_one_that_runs(work, kind):
     server = kind(work, None, FPM, tag=f'binary-{kind.kind}')
-    work.write(f'{server.dir}/x.php', '<?php echo getmypid(), " ", PHP_BINARY;')
+    work.write(f'{server.dir}/x.php', '<?php echo fpm_get_status()["procs"][0]["pid"], " ", PHP_BINARY;')
     with server:
         pid, _, binary = fastcgi_peer.ask(f'{server.dir}/unix.sock', f'{server.dir}/x.php').partition(' ')
         assert binary.startswith('/') and os.path.realpath(binary) == os.readlink(f'/proc/{pid}/exe')

@@ -37,7 +37,7 @@ BIG = b'0123456789' * 30_000
 @pytest.fixture(scope='module')
 def server(work):
     server = Bulkhead(work, NGINX, FPM)
-    work.write(f'{server.dir}/www/pid.php', '<?php echo posix_getppid(), " ", md5(file_get_contents("php://input"));')
+    work.write(f'{server.dir}/www/pid.php', '<?php echo readlink("/proc/self/ns/pid"), " ", md5(file_get_contents("php://input"));')
     with server:
         yield server
 
@@ -46,7 +46,18 @@ def pool_of(server):
     """The pid of the pool that answers."""
     response = server.fetch('/pid.php')
     assert response.status == 200, server.read('error.log')[-600:]
-    return int(response.text.split()[0])
+    return pool_in(server, response.text.split()[0])
+
+
+def pool_in(server, namespace):
+    """The pid, outside, of the pool whose processes are in that pid namespace; 0: none lives."""
+    for pid, facts in server.descendants().items():
+        try:
+            if facts[2].startswith('bulkhead: pool') and os.readlink(f'/proc/{pid}/ns/pid') == namespace:
+                return pid
+        except OSError:  # it has just ended
+            pass
+    return 0
 
 
 def kill(pool):
@@ -86,8 +97,8 @@ def test_every_loop_has_the_next_pool_at_once(server, death):
         sender.join()
     assert [a.status for a in answers] == [200] * 32, server.read('error.log')[-2000:]
     for answer, request in zip(answers, requests):
-        pid, _, digest = answer.text.partition(' ')
-        assert int(pid) != pool and digest == hashlib.md5(BIG if request is post else b'').hexdigest()
+        namespace, _, digest = answer.text.partition(' ')
+        assert pool_in(server, namespace) not in (0, pool) and digest == hashlib.md5(BIG if request is post else b'').hexdigest()
     for connection in connections:
         connection.close()
 
