@@ -195,10 +195,10 @@ Result<OwnServer> OwnServer::start(const Plan& plan, Record& record) {
         start_program({"/usr/sbin/nginx", "-p", server.base + "/", "-c", conf, "-g", "daemon off;"},
                       &server, record)));
   } else {
-    own.processes_.push_back(
-        TRY(start_program({sys::program_directory() + "/bulkhead", "serve", "--nginx", conf,
-                           "--fpm", pools, "--pid", server.pid_file},
-                          &server, record)));
+    own.processes_.push_back(TRY(
+        start_program({sys::program_directory() + "/bulkhead", "serve", "--nginx", conf, "--fpm",
+                       pools, "--pid", server.pid_file, "--state", server.base + "/state"},
+                      &server, record)));
   }
   TRY_STATUS(wait_until_served(server, own.processes_));
   return own;
