@@ -42,6 +42,8 @@ std::string_view css_class(Verdict verdict) {
       return "allowed";
     case Verdict::kDegraded:
       return "degraded";
+    case Verdict::kOpen:
+      return "open";
     case Verdict::kNotRun:
       break;
   }
@@ -51,6 +53,7 @@ std::string_view css_class(Verdict verdict) {
 Verdict worst(const Counts& c) {
   if (c.allowed > 0) return Verdict::kAllowed;
   if (c.degraded > 0) return Verdict::kDegraded;
+  if (c.open > 0) return Verdict::kOpen;
   return c.blocked > 0 ? Verdict::kBlocked : Verdict::kNotRun;
 }
 
@@ -112,12 +115,12 @@ std::string probe_row(const Outcome& o) {
 
 std::string pair_section(const PairReport& pair, size_t index) {
   Counts c = count(pair.outcomes);
-  std::string out = "<section id=\"pair" + std::to_string(index) + "\"><h2>" +
-                    escaped(pair.attacker) + " <span class=\"arrow\">attacks</span> " +
-                    escaped(pair.victim) + "</h2><p class=\"sub\">" + escaped(pair.column) + ": " +
-                    std::to_string(c.blocked) + " blocked, " + std::to_string(c.allowed) +
-                    " allowed, " + std::to_string(c.degraded) + " degraded, " +
-                    std::to_string(c.not_run) + " not run</p>";
+  std::string out =
+      "<section id=\"pair" + std::to_string(index) + "\"><h2>" + escaped(pair.attacker) +
+      " <span class=\"arrow\">attacks</span> " + escaped(pair.victim) + "</h2><p class=\"sub\">" +
+      escaped(pair.column) + ": " + std::to_string(c.blocked) + " blocked, " +
+      std::to_string(c.allowed) + " allowed, " + std::to_string(c.degraded) + " degraded, " +
+      std::to_string(c.open) + " open by decision, " + std::to_string(c.not_run) + " not run</p>";
   for (size_t i = 0; i < pair.outcomes.size();) {
     char group = pair.outcomes[i].probe->id[0];
     std::vector<Outcome> rows;
@@ -172,7 +175,7 @@ std::string headline(const Report& report, bool is_comparison) {
       continue;
     }
     allowed += c.allowed;
-    tried += c.allowed + c.blocked + c.degraded;
+    tried += c.allowed + c.blocked + c.degraded + c.open;
   }
   std::string text =
       allowed == 0 ? "Nothing was allowed." : std::to_string(allowed) + " attacks succeeded.";

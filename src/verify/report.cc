@@ -36,6 +36,8 @@ std::string verdict_key(Verdict verdict) {
       return "allowed";
     case Verdict::kDegraded:
       return "degraded";
+    case Verdict::kOpen:
+      return "open";
     case Verdict::kNotRun:
       break;
   }
@@ -46,6 +48,7 @@ nlohmann::json counts_json(const Counts& c) {
   return {{"blocked", c.blocked},
           {"allowed", c.allowed},
           {"degraded", c.degraded},
+          {"open", c.open},
           {"not_run", c.not_run}};
 }
 
@@ -64,6 +67,9 @@ Counts count(const std::vector<Outcome>& outcomes) {
       case Verdict::kDegraded:
         ++counts.degraded;
         break;
+      case Verdict::kOpen:
+        ++counts.open;
+        break;
       case Verdict::kNotRun:
         ++counts.not_run;
         break;
@@ -77,10 +83,10 @@ Screen::Screen(bool is_silent)
 
 std::string Screen::painted(Verdict verdict, std::string_view text) const {
   if (!tty_) return std::string(text);
-  const char* colour = verdict == Verdict::kBlocked    ? "\033[32m"
-                       : verdict == Verdict::kAllowed  ? "\033[1;31m"
-                       : verdict == Verdict::kDegraded ? "\033[33m"
-                                                       : "\033[2m";
+  const char* colour = verdict == Verdict::kBlocked                                 ? "\033[32m"
+                       : verdict == Verdict::kAllowed                               ? "\033[1;31m"
+                       : verdict == Verdict::kDegraded || verdict == Verdict::kOpen ? "\033[33m"
+                                                                                    : "\033[2m";
   return colour + std::string(text) + "\033[0m";
 }
 
@@ -134,7 +140,8 @@ void Screen::summary(const Report& report) {
           painted(c.allowed > 0 ? Verdict::kAllowed : Verdict::kNotRun,
                   std::to_string(c.allowed) + " allowed") +
           ", " + std::to_string(c.blocked) + " blocked, " + std::to_string(c.degraded) +
-          " degraded, " + std::to_string(c.not_run) + " not run\n");
+          " degraded, " + std::to_string(c.open) + " open by decision, " +
+          std::to_string(c.not_run) + " not run\n");
   }
   for (const std::string& warning : report.warnings) print("warning: " + plain(warning) + "\n");
   char time[64];

@@ -26,7 +26,7 @@ struct Report {
 };
 
 struct Counts {
-  int blocked = 0, allowed = 0, degraded = 0, not_run = 0;
+  int blocked = 0, allowed = 0, degraded = 0, open = 0, not_run = 0;
 };
 [[nodiscard]] Counts count(const std::vector<Outcome>& outcomes);
 

@@ -7,6 +7,9 @@ namespace bulkhead::verify {
 namespace {
 
 using enum How;
+constexpr std::string_view kSocketNames =
+    "sites share the machine's network; names are seen, the sockets cannot be reached "
+    "(SECURITY.md)";
 constexpr std::string_view kNetwork =
     "sites share the machine's network by design: TCP on loopback is open to all (SECURITY.md)";
 
@@ -116,7 +119,7 @@ constexpr Probe kRows[] = {
     {"D14d", "see the machine's hardware",                                     kNative, "",         "view landlock", ""},
     {"D14e", "change settings of the kernel",                                  kNative, "",         "view uid landlock", ""},
     {"D15",  "read TLS keys or bodies in front's memory",                      kNever,  "",         "", "needs a hole in front first; its sandbox is tested apart"},
-    {"D16",  "see the neighbour's socket names in /proc/net/unix",             kNative, "abstract_name", "view landlock", ""},
+    {"D16",  "see the neighbour's socket names in /proc/net/unix",             kNative, "abstract_name", "", kSocketNames},
 
     {"E1",   "fork without end",                                               kLoad,   "",         "cgroup", ""},
     {"E2",   "take all memory",                                                kLoad,   "",         "cgroup", ""},

@@ -26,7 +26,7 @@ struct Probe {
   // What should stop it, the first that fits the refusal is named: view, pid, ipc, landlock
   // (landlock:N needs that ABI), seccomp, uid, nnp, cgroup, links, engine, front, php, kernel.
   std::string_view layers;
-  std::string_view note;  // for kNever: why
+  std::string_view note;  // for kNever: why; else why success is an open end that we accept
 };
 
 [[nodiscard]] std::span<const Probe> probes();

@@ -98,6 +98,8 @@ std::string_view name_of(Verdict verdict) {
       return "ALLOWED";
     case Verdict::kDegraded:
       return "DEGRADED";
+    case Verdict::kOpen:
+      return "OPEN";
     case Verdict::kNotRun:
       break;
   }
@@ -163,7 +165,10 @@ Outcome judge(const Probe& probe, const Finding& finding, const Evidence& eviden
   const std::string& marker = evidence.markers.find(probe.evidence)->second;
   size_t at = finding.got.find(marker);
   if (at != std::string::npos) {
-    return {&probe, Verdict::kAllowed, "", "obtained " + shortened(marker), 0, 0};
+    const bool open = server.kind == ServerKind::kBulkhead && !probe.note.empty();
+    return {&probe, open ? Verdict::kOpen : Verdict::kAllowed,
+            "",     "obtained " + shortened(marker) + (open ? ": " + std::string(probe.note) : ""),
+            0,      0};
   }
   return held(probe, finding, server);
 }

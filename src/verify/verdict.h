@@ -14,7 +14,9 @@
 
 namespace bulkhead::verify {
 
-enum class Verdict : uint8_t { kBlocked, kAllowed, kDegraded, kNotRun };
+// kOpen: the attack obtained its marker, and the project has decided to live with that (the probe's
+// note says why).  It is neither a pass nor counted as allowed, and it is always shown.
+enum class Verdict : uint8_t { kBlocked, kAllowed, kDegraded, kOpen, kNotRun };
 [[nodiscard]] std::string_view name_of(Verdict verdict);
 
 // As bulkhead-probe and attacker.php answer.

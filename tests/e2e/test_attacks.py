@@ -229,12 +229,11 @@ def test_a_stopped_pool_and_a_killed_pool(sites):
         connection.close()
     os.kill(pool, signal.SIGCONT)
     sites.well()
-    workers = sites.processes('php-fpm: pool a')
+    # As the first process of its namespace the pool outlives this; its workers may not.
     sites.attack('posix_kill(-1, 9);')
     sites.well()
-    wait_for(lambda: not set(workers) & set(sites.processes('php-fpm: pool a')),
-             why='the workers to end')
     sites.a_is_back()
+    assert sites.processes('bulkhead: pool a') == [pool]
 
 
 def test_who_may_be_signalled_and_looked_at(sites):
@@ -389,7 +388,7 @@ def test_a_site_that_cannot_start(work, people):
                 for _ in range(900):  # fewer than keepalive_requests
                     connection.send(http.request_bytes('/ok.php', host='a.example', close=False))
                     response = connection.read_response()
-                    assert response is not None and response.status == 502
+                    assert response is not None and response.status == 503
         threads = [threading.Thread(target=ask) for _ in range(8)]
         for t in threads:
             t.start()
