@@ -82,6 +82,7 @@ class Neighbours {
         add(widest(path, loaded_.identities[site].uid), site, &out);
         if (path.rfind('/') > 0) add(path, site, &out);
       }
+      add("/usr", site, &out);  // which every site sees
     }
     std::sort(out.begin(), out.end());
     out.erase(std::unique(out.begin(), out.end()), out.end());
@@ -100,8 +101,12 @@ class Neighbours {
       out->push_back(path);
     }
   }
+  // What packages bring is everybody's (/usr/share/phpmyadmin); a site's own directory deeper in
+  // there (/usr/share/nginx/html) is not.
   static bool is_common(const std::string& path) {
-    return sandbox::is_common(path) || sandbox::is_within(path, "/usr");
+    constexpr long kPackage = 3;  // "/usr/share/x"
+    return sandbox::is_common(path) || (sandbox::is_within(path, "/usr") &&
+                                        std::count(path.begin(), path.end(), '/') <= kPackage);
   }
   // A directory that both sites name is no secret between them.
   bool is_ours(const std::string& path, size_t site) const {

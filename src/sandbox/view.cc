@@ -174,8 +174,11 @@ class View {
     if (::fstat(point->get(), &st) < 0) return fail_errno("cannot ask about " + path);
     if (S_ISLNK(st.st_mode)) return {};
     if (S_ISDIR(st.st_mode)) {
-      // Root's, and not to be listed; one of the site's own trees may yet lie inside.
-      const sys::Fd nothing = TRY(empty("0711"));
+      // Root's, and entered only where one of the site's own trees lies inside.  Otherwise whoever
+      // tries hears "Permission denied", as from a directory that is there.
+      const bool own = std::any_of(policy_.trees.begin(), policy_.trees.end(),
+                                   [&](const Tree& t) { return is_within(t.path, path); });
+      const sys::Fd nothing = TRY(empty(own ? "0711" : "0700"));
       return sys::attach(nothing, *point);
     }
     const sys::Fd null = TRY(find_in_view(root_, "/dev/null"));

@@ -114,10 +114,10 @@ class Walk {
       if (error != 0) return error;
     }
     int error = follow(at, {target, static_cast<size_t>(size)}, &rule);
-    if (error != 0 && error != ENOENT) return error;
-    // Where nothing is (or nothing that this process can see), the last directory on the way
-    // decides: a link to a neighbour's file is refused, not "not found".
-    if (error == ENOENT && ::fstat(at.object.get(), &at.st) < 0) return errno;
+    if (error != 0 && error != ENOENT && error != EACCES) return error;
+    // Where nothing is (or nothing that this process can see, or may look for), the last directory
+    // on the way decides: a link to a neighbour's file is refused, not "not found".
+    if (error != 0 && ::fstat(at.object.get(), &at.st) < 0) return errno;
     bool same_owner = link_st.st_uid == at.st.st_uid;
     bool by_root = rule == LinkRule::kOwned && link_st.st_uid == 0;
     return same_owner || by_root ? error : ELOOP;

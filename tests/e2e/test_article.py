@@ -3,6 +3,7 @@ port and the name of the service.  Ref: ../shared/seed (the article's text)."""
 import glob
 import os
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -22,7 +23,7 @@ http {
     access_log @DIR@/access.log;
     server {
         listen @PORT@ default_server;
-        root @DIR@/html;
+        root @ROOTS@/html;
         index index.php index.html index.htm;
         server_name localhost;
         location / { try_files $uri $uri/ =404; }
@@ -81,12 +82,13 @@ def sh(command):
 @pytest.fixture(scope='module')
 def server(work):
     made_user = sh('id -u site1').returncode != 0
-    server = KIND(work, NGINX, FPM)
+    roots = f'/usr/share/bh-article-{os.getpid()}'  # below /usr/share, as the article's
+    server = KIND(work, NGINX.replace('@ROOTS@', roots), FPM)
     d = server.dir
     # Step 1: the group, the user, the pool.
     if made_user:
         assert sh('groupadd site1').returncode == 0 and sh('useradd -g site1 site1').returncode == 0
-    paths = {'/var/run/php5-fpm-site1.sock': f'{d}/php5-fpm-site1.sock', '/usr/share/nginx': d}
+    paths = {'/var/run/php5-fpm-site1.sock': f'{d}/php5-fpm-site1.sock', '/usr/share/nginx': roots}
     pool, site = block('[site1]'), block('server {')
     assert 'disable_functions' in pool and 'fastcgi_split_path_info' in site
     for old, new in paths.items():
@@ -99,19 +101,23 @@ def server(work):
     os.symlink(f'{d}/sites-available/site1', f'{d}/sites-enabled/site1')
     sh(f'cp {TOP}/share/conf/fastcgi_params {d}/')
     # Step 3: its files.
-    os.makedirs(f'{d}/sites/site1')
-    os.makedirs(f'{d}/html')
-    work.write(f'{d}/html/info.php', '<?php phpinfo(); ?>')
-    sh(f'cp {d}/html/info.php {d}/sites/site1/')
-    work.write(f'{d}/html/config.php', "<?php\n$pass = 'secret';\n?>\n")
-    sh(f'chmod 400 {d}/html/config.php; chown www-data:www-data {d}/html/config.php')
-    work.write(f'{d}/html/readfile.php', f"<?php\ninclude('{d}/html/config.php');\nprint($pass);\n?>\n")
-    sh(f'chown www-data:www-data {d}/html/readfile.php; cp {d}/html/readfile.php {d}/sites/site1/')
-    sh(f'chown site1:site1 {d}/sites/site1/readfile.php')
+    os.makedirs(f'{roots}/sites/site1')
+    os.makedirs(f'{roots}/html')
+    work.write(f'{roots}/html/info.php', '<?php phpinfo(); ?>')
+    sh(f'cp {roots}/html/info.php {roots}/sites/site1/')
+    work.write(f'{roots}/html/config.php', "<?php\n$pass = 'secret';\n?>\n")
+    sh(f'chmod 400 {roots}/html/config.php; chown www-data:www-data {roots}/html/config.php')
+    work.write(f'{roots}/html/readfile.php', f"<?php\ninclude('{roots}/html/config.php');\nprint($pass);\n?>\n")
+    sh(f'chown www-data:www-data {roots}/html/readfile.php; cp {roots}/html/readfile.php {roots}/sites/site1/')
+    sh(f'chown site1:site1 {roots}/sites/site1/readfile.php')
     # opcache does not keep files younger than opcache.file_update_protection (2 s).
-    sh(f'touch -d "1 minute ago" {d}/html/*.php {d}/sites/site1/*.php')
-    with server:
-        yield server
+    sh(f'touch -d "1 minute ago" {roots}/html/*.php {roots}/sites/site1/*.php')
+    server.roots = roots
+    try:
+        with server:
+            yield server
+    finally:
+        shutil.rmtree(roots)
     if made_user:
         sh('userdel site1; groupdel site1')
 
@@ -143,7 +149,7 @@ def test_readfile_prints_the_secret_on_its_own_site_only(server):
     assert 'secret' not in lynx(server, 'site1.example.org', '/readfile.php')
     expected = (r'^\d{4}/\d\d/\d\d \d\d:\d\d:\d\d \[error\] \d+#\d+: \*\d+ FastCGI sent in stderr: '
                 r'"PHP message: PHP Warning:  include\(\S+/html/config\.php\): Failed to open stream: '
-                r'No such file or directory in \S+/sites/site1/readfile\.php on line 2')
+                r'Permission denied in \S+/sites/site1/readfile\.php on line 2')
     wait_for(lambda: re.search(expected, server.read('error.log'), re.M), why='the error log line')
 
 
@@ -152,9 +158,9 @@ def test_opcache_is_on(server):
 
 
 def test_a_link_to_the_neighbours_file_is_refused(server):
-    link = f'{server.dir}/sites/site1/config.txt'
-    os.symlink(f'{server.dir}/html/config.php', link)
-    os.chown(link, *(os.stat(f'{server.dir}/sites/site1/readfile.php')[4:6]), follow_symlinks=False)
+    link = f'{server.roots}/sites/site1/config.txt'
+    os.symlink(f'{server.roots}/html/config.php', link)
+    os.chown(link, *(os.stat(f'{server.roots}/sites/site1/readfile.php')[4:6]), follow_symlinks=False)
     page = server.fetch('/config.txt', host='site1.example.org')
     assert page.status == 403 and b'secret' not in page.body
 
