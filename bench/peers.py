@@ -340,7 +340,7 @@ class Bulkhead(Peer):
 
     def commands(self, nginx, fpm):
         return ([os.path.join(os.environ.get('BULKHEAD_BIN', f'{TOP}/build/bin'), 'bulkhead'),
-                 'serve', '--nginx', nginx, '--fpm', fpm],)
+                 'serve', '--nginx', nginx, '--fpm', fpm, '--state', os.path.join(self.run, 'state')],)
 
 
 def wrk(port, path, connections, seconds, threads=1):
