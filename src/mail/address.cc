@@ -92,9 +92,10 @@ bool is_address(std::string_view text) {
     if (c == '"') {
       is_quoted = !is_quoted;
     } else if (c == '\\') {
-      if (!is_quoted || ++i == text.size() || static_cast<unsigned char>(text[i]) < 0x20) {
-        return false;
-      }
+      // RFC 5321 4.1.2: quoted-pairSMTP, a printable character.
+      if (!is_quoted || ++i == text.size()) return false;
+      const auto escaped = static_cast<unsigned char>(text[i]);
+      if (escaped < 0x20 || escaped == 0x7f) return false;
     } else if (!is_quoted && (c == ' ' || c == '<' || c == '>' || c == ',' || c == ';')) {
       return false;
     }

@@ -56,7 +56,7 @@ TEST(Addresses, OfAListInEveryForm) {
 
 TEST(Addresses, ThatWouldBeAnotherCommandAreRefused) {
   for (const char* text : {"a@b\r\nRCPT TO:<c@d>", "a b@c", "a@b>", "<a@b", "a\x01@b", "\"a@b",
-                           "a@", "@b", "", "\"a\\\r\"@b"}) {
+                           "a@", "@b", "", "\"a\\\r\"@b", "\"a\\\x7f\"@b"}) {
     EXPECT_FALSE(is_address(text)) << text;
   }
   EXPECT_FALSE(is_address(std::string(kAddressMax + 1, 'a')));
