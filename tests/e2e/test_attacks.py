@@ -217,7 +217,8 @@ def test_nonsense_in_the_ring(sites):
 
 def test_a_stopped_pool_and_a_killed_pool(sites):
     """A worker may do to its own pool what it likes."""
-    pool = sites.processes('bulkhead: pool a')[0]
+    sites.a_is_back()
+    pool, = sites.processes('bulkhead: pool a')
     # The first process of its namespace hears no such signal from inside; so stop it from outside.
     sites.attack(f'posix_kill(posix_getppid(), {int(signal.SIGSTOP)});')
     sites.well()

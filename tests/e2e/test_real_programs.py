@@ -47,6 +47,7 @@ listen = @DIR@/site.sock
 pm = ondemand
 pm.max_children = 4
 env[PATH] = /usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin
+env[ASAN_OPTIONS] = $ASAN_OPTIONS
 php_admin_value[sendmail_path] = "{root}/bin/bulkhead-sendmail -t -i --relay=127.0.0.1:{smtp} --site=site"
 php_admin_value[mysqli.default_socket] = {database}/m.sock
 sandbox.read[] = {database}
