@@ -9,6 +9,7 @@ import xml.etree.ElementTree
 
 import pytest
 
+from harness import sanitizers
 from harness.servers import ECHO_PID, SLOW, Bulkhead, Stock, descendants, wait_for
 from harness.users import users
 
@@ -243,6 +244,7 @@ def test_where_code_runs_that_outlives_the_script(servers, pool, page):
     assert both(servers, pool, '/cwd.php')[0] == both(servers, pool, '/cwd.php')[1]
 
 
+@pytest.mark.skipif(sanitizers.KIND == 'tsan', reason='ThreadSanitizer holds signals back until a call into libc')
 def test_time_limits_hold_in_each_request_of_a_worker(servers):
     """Also when the one before set another, and after many that ended in time."""
     for query in ('?s=1', '?s=2', '', '?s=1'):  # without: the pool's max_execution_time
