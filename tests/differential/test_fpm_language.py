@@ -25,6 +25,9 @@ INTENDED = {
     'listen=a:b': 'the same',
     'listen=99999': 'the same',
     'listen=0': 'the same',
+    'sandbox=on': "Bulkhead's own settings of a pool are in force under `bulkhead php-fpm` too",
+    'limit.memory=1G': 'the same',
+    'idle_timeout=5': 'the same',
     'include=@DIR@/inc2/*.conf': 'php-fpm names the line of the included file, not that of the include',
 }
 
