@@ -263,7 +263,7 @@ TEST_F(Pools, SayWhatSettingsCouldNotBeApplied) {
 }
 
 TEST_F(Pools, FailWithAReasonWhenTheUserIsNotWhoItShouldBe) {
-  if (getuid() != 0) GTEST_SKIP();
+  if (getuid() != 0) GTEST_SKIP() << "needs two users";
   auto config = pool("one");
   config.chdir = "/nonexistent";
   Site site(zygote_, config, 12);

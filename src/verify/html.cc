@@ -2,6 +2,8 @@
 // leading to its probes; light and dark, readable on a phone.
 //
 // Runs in: bulkhead-verify.  Every text that a site may have influenced is escaped.
+#include "base/html.h"
+
 #include <algorithm>
 #include <map>
 
@@ -13,41 +15,8 @@ namespace {
 
 std::string escaped(std::string_view text) {
   std::string out;
-  for (unsigned char c : text) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      default:
-        out += c < 0x20 || c >= 0x7f ? '.' : static_cast<char>(c);
-    }
-  }
+  append_html_escaped(out, plain(text));
   return out;
-}
-
-std::string_view css_class(Verdict verdict) {
-  switch (verdict) {
-    case Verdict::kBlocked:
-      return "blocked";
-    case Verdict::kAllowed:
-      return "allowed";
-    case Verdict::kDegraded:
-      return "degraded";
-    case Verdict::kOpen:
-      return "open";
-    case Verdict::kNotRun:
-      break;
-  }
-  return "notrun";
 }
 
 Verdict worst(const Counts& c) {
@@ -58,7 +27,7 @@ Verdict worst(const Counts& c) {
 }
 
 std::string badge(Verdict verdict) {
-  return "<span class=\"badge " + std::string(css_class(verdict)) + "\">" +
+  return "<span class=\"badge " + std::string(verdict_key(verdict)) + "\">" +
          std::string(name_of(verdict)) + "</span>";
 }
 
@@ -72,7 +41,7 @@ std::string cell(const PairReport& pair, size_t index) {
   if (c.not_run > 0) {
     more += (more.empty() ? "" : ", ") + std::to_string(c.not_run) + " not run";
   }
-  return "<a class=\"cell " + std::string(css_class(verdict)) + "\" href=\"#pair" +
+  return "<a class=\"cell " + std::string(verdict_key(verdict)) + "\" href=\"#pair" +
          std::to_string(index) + "\"><b>" + main + "</b><small>" + more + "</small></a>";
 }
 
@@ -104,9 +73,10 @@ std::string matrix(const Report& report) {
 }
 
 std::string probe_row(const Outcome& o) {
-  std::string out = "<li class=\"" + std::string(css_class(o.verdict)) + "\"><span class=\"id\">" +
-                    escaped(o.probe->id) + "</span><span class=\"want\">" + escaped(o.probe->want) +
-                    "</span>" + badge(o.verdict) + "<span class=\"why\">";
+  std::string out = "<li class=\"" + std::string(verdict_key(o.verdict)) +
+                    "\"><span class=\"id\">" + escaped(o.probe->id) +
+                    "</span><span class=\"want\">" + escaped(o.probe->want) + "</span>" +
+                    badge(o.verdict) + "<span class=\"why\">";
   if (!o.by.empty()) {
     out += "<b title=\"" + escaped(layer_meaning(o.by)) + "\">" + escaped(o.by) + "</b> ";
   }
@@ -130,7 +100,7 @@ std::string pair_section(const PairReport& pair, size_t index) {
     Counts of_group = count(rows);
     Verdict verdict = worst(of_group);
     out += "<details" + std::string(of_group.allowed > 0 ? " open" : "") +
-           "><summary><span class=\"dot " + std::string(css_class(verdict)) +
+           "><summary><span class=\"dot " + std::string(verdict_key(verdict)) +
            "\"></span><span class=\"name\">" + std::string(group_title(group)) +
            "</span><span class=\"tally\">" + std::to_string(of_group.blocked) + " of " +
            std::to_string(rows.size() - static_cast<size_t>(of_group.not_run)) +

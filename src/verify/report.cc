@@ -21,7 +21,16 @@ std::string padded(std::string_view text, size_t width) {
   return out;
 }
 
-// A hostile site may have a say in this text: no control characters, nothing beyond ASCII.
+nlohmann::json counts_json(const Counts& c) {
+  return {{"blocked", c.blocked},
+          {"allowed", c.allowed},
+          {"degraded", c.degraded},
+          {"open", c.open},
+          {"not_run", c.not_run}};
+}
+
+}  // namespace
+
 std::string plain(std::string_view text) {
   std::string out;
   for (unsigned char c : text) out += c < 0x20 || c >= 0x7f ? '.' : static_cast<char>(c);
@@ -43,16 +52,6 @@ std::string verdict_key(Verdict verdict) {
   }
   return "not_run";
 }
-
-nlohmann::json counts_json(const Counts& c) {
-  return {{"blocked", c.blocked},
-          {"allowed", c.allowed},
-          {"degraded", c.degraded},
-          {"open", c.open},
-          {"not_run", c.not_run}};
-}
-
-}  // namespace
 
 Counts count(const std::vector<Outcome>& outcomes) {
   Counts counts;

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "verify/verdict.h"
@@ -24,6 +25,11 @@ struct Report {
   std::vector<PairReport> pairs;
   double seconds = 0;
 };
+
+// A hostile site may have a say in this text: control characters and what is not ASCII become dots.
+[[nodiscard]] std::string plain(std::string_view text);
+// "not_run": as JSON and the page's style sheet name a verdict.
+[[nodiscard]] std::string verdict_key(Verdict verdict);
 
 struct Counts {
   int blocked = 0, allowed = 0, degraded = 0, open = 0, not_run = 0;

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from harness.servers import Bulkhead, descendants, processes, wait_for
+from harness.servers import TOP, Bulkhead, descendants, processes, wait_for
 from harness.users import users
 
 NGINX = '''
@@ -114,7 +114,7 @@ def test_only_what_it_needs_is_there(server):
     assert set(top) <= {'bin', 'dev', 'etc', 'home', 'lib', 'lib32', 'lib64', 'libx32', 'mnt', 'opt', 'proc', 'root', 'run',
                         'sbin', 'srv', 'tmp', 'usr', 'var'}
     gone = ['/etc/shadow', '/etc/nginx', '/etc/php/8.2/fpm', '/etc/cron.d', '/etc/ssh', '/boot', '/sys', '/var/log/nginx',
-            '/etc/ssl/private', '/work', '/run/systemd', '/etc/mysql/debian.cnf', '/dev/mem', '/dev/vda', '/dev/kmsg']
+            '/etc/ssl/private', TOP, '/run/systemd', '/etc/mysql/debian.cnf', '/dev/mem', '/dev/vda', '/dev/kmsg']
     assert run(server, 'a', f'return array_values(array_filter({json.dumps(gone)}, "file_exists"));') == []
     there = ['/etc/resolv.conf', '/etc/hosts', '/etc/ssl/certs', '/etc/localtime', '/etc/nsswitch.conf', '/dev/null',
              '/dev/urandom', '/proc/self/status', '/proc/cpuinfo', '/usr/share/zoneinfo/UTC', '/dev/shm', '/dev/pts']
