@@ -4,16 +4,18 @@
 // Runs in: every process.
 #pragma once
 
-namespace bulkhead {
-
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kSanitized = true;
+#define BH_SANITIZED 1
 #elif defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-constexpr bool kSanitized = true;
-#else
-constexpr bool kSanitized = false;
+#define BH_SANITIZED 1
 #endif
+#endif
+
+namespace bulkhead {
+
+#ifdef BH_SANITIZED
+constexpr bool kSanitized = true;
 #else
 constexpr bool kSanitized = false;
 #endif

@@ -12,6 +12,8 @@
 #include <cstring>
 #include <ctime>
 
+#include "base/sanitized.h"
+
 namespace bulkhead::php {
 namespace {
 
@@ -52,15 +54,7 @@ uint64_t cpu_time_us() noexcept {
 
 CpuTimerCounts cpu_timer_counts() noexcept { return g_timer.counts; }
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define BH_KEEP_LIBC 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define BH_KEEP_LIBC 1
-#endif
-#endif
-
-#ifdef BH_KEEP_LIBC
+#ifdef BH_SANITIZED
 void start_cpu_timer() noexcept {}
 #else
 
@@ -157,10 +151,10 @@ void start_cpu_timer() noexcept {
   g_timer.active = true;
 }
 
-#endif  // BH_KEEP_LIBC
+#endif  // BH_SANITIZED
 }  // namespace bulkhead::php
 
-#ifndef BH_KEEP_LIBC
+#ifndef BH_SANITIZED
 using bulkhead::php::g_timer;
 
 // What is not libphp's time limit goes to the kernel or to libc unchanged.

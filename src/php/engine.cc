@@ -10,6 +10,7 @@
 #include <cstdlib>
 
 #include "php/cpu_timer.h"
+#include "php/directory.h"
 #include "php/engine_state.h"
 
 namespace bulkhead::php {
@@ -127,7 +128,7 @@ void execute_in_place(zend_file_handle* file) {
     return;
   }
   SG(options) |= SAPI_OPTION_NO_CHDIR;
-  enter_directory_of(ZSTR_VAL(file->filename), chdir);
+  enter_directory_of(ZSTR_VAL(file->filename), enter_directory);
   php_execute_script(file);
   if (g_home.always || something_runs_later()) {
     [[maybe_unused]] const int ignored = chdir(g_home.path);
@@ -244,6 +245,7 @@ Status start(const StartOptions& options) {
   const int started = g_sapi.startup(&g_sapi);
   if (lend_scan) unsetenv(kScanVariable);
   if (started == FAILURE) return fail("libphp did not start");
+  hook_cache_lock();
   return {};
 }
 
@@ -252,10 +254,11 @@ void stop() {
   sapi_shutdown();
 }
 
-void enter_worker() {
+void enter_worker(const CacheUsers& users) {
   g_engine.is_worker = true;
   zend_signal_startup();  // what is installed now is what a signal outside of PHP's own means
   start_cpu_timer();
+  use_cache_words(users);
   find_home();
   use_request_environment();
 }

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "php/cache_lock.h"
 #include "php/pool_status.h"
 #include "php/request_source.h"
 
@@ -98,8 +99,9 @@ enum class Served : uint8_t {
   kDone,
   kBroken,  // PHP could not start or end the request: the worker must exit
 };
-// Prepares a worker that was just forked, after it installed its signal handlers.
-void enter_worker();
+// Prepares a worker that was just forked, after it installed its signal handlers.  `users`: how it
+// tells its siblings that it uses cached scripts.
+void enter_worker(const CacheUsers& users = {});
 // Runs one request to its end.
 Served serve(RequestSource& source, RequestHooks& hooks);
 

@@ -6,11 +6,14 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <climits>
 #include <cstdlib>
 #include <fstream>
 #include <string>
 #include <utility>
 #include <vector>
+
+#include "php/directory.h"
 
 namespace bulkhead::php {
 namespace {
@@ -106,7 +109,19 @@ class Engine : public testing::Test {
         settings, [](LogLevel, std::string_view text, void*) { log_.append(text).append("\n"); },
         nullptr);
     startup_log_ = log_;
-    enter_worker();
+    static std::atomic<int32_t> words[2];
+    enter_worker({opcache_lock(), words, sizeof words[0], 2, 0});
+  }
+  // The descriptor opcache keeps for its locks.
+  static int opcache_lock() {
+    for (int fd = 3; fd < 64; ++fd) {
+      char name[PATH_MAX] = "";
+      const std::string link = "/proc/self/fd/" + std::to_string(fd);
+      if (readlink(link.c_str(), name, sizeof name - 1) < 0) continue;
+      const std::string_view text(name);
+      if (text.find("opcache_lock") != text.npos || text.find(".ZendSem.") != text.npos) return fd;
+    }
+    return -1;
   }
   static void TearDownTestSuite() {
     stop();
@@ -322,6 +337,35 @@ TEST_F(Engine, UsesOpcache) {
   run_code("echo 1;");
   const auto r = run_code("$s = opcache_get_status(false); echo (int)$s['opcache_enabled'];");
   EXPECT_EQ(r.body, "1");
+}
+
+TEST_F(Engine, UsesCachedScriptsWithoutALockOfTheKernel) {
+  write("cached.php", "<?php echo 1;");
+  run(request("/cached.php"));
+  const CacheLockCounts before = cache_lock_counts();
+  EXPECT_EQ(run(request("/cached.php")).body, "1");
+  EXPECT_EQ(cache_lock_counts().asked, before.asked + 2) << "opcache locks in some other way";
+  EXPECT_EQ(cache_lock_counts().passed_on, before.passed_on);
+}
+
+TEST_F(Engine, EntersAScriptsDirectoryOnceWhileNobodyLeavesIt) {
+  ASSERT_EQ(mkdir((root_ + "/one").c_str(), 0755), 0);
+  ASSERT_EQ(mkdir((root_ + "/two").c_str(), 0755), 0);
+  for (const char* name : {"one/where.php", "two/where.php"}) write(name, "<?php echo getcwd();");
+  write("one/leave.php", "<?php chdir('/'); echo getcwd();");
+  uint64_t changes = 1;
+  for (int tries = 0; changes != 0 && tries < 1000;
+       ++tries) {  // each on a machine that may be busy
+    run(request("/one/where.php"));
+    changes = directory_changes();
+    EXPECT_EQ(run(request("/one/where.php")).body, root_ + "/one");
+    changes = directory_changes() - changes;
+  }
+  EXPECT_EQ(changes, 0);
+  EXPECT_EQ(run(request("/two/where.php")).body, root_ + "/two");
+  EXPECT_EQ(run(request("/one/where.php")).body, root_ + "/one");
+  EXPECT_EQ(run(request("/one/leave.php")).body, "/");
+  EXPECT_EQ(run(request("/one/where.php")).body, root_ + "/one");
 }
 
 TEST_F(Engine, SurvivesExitAndDeepRecursionOfOutput) {

@@ -146,9 +146,9 @@ void Pool::become_worker(uint32_t index, const ChildPipes& pipes, sys::Fd told) 
   if (access_log_.valid()) keep.push_back(access_log_);
   sys::close_descriptors_from(3, keep);
   sys::set_process_title("php-fpm: pool " + config_.name);
-  const WorkerContext context{
-      config_, *ring_,   *scoreboard_, access_format_, access_log_, index, pipes.err.write.valid(),
-      own,     host_pid_};
+  const WorkerContext context{config_,     *ring_,      *scoreboard_, access_format_,
+                              access_log_, cache_lock_, index,        pipes.err.write.valid(),
+                              own,         host_pid_};
   _exit(run_worker(context));
 }
 

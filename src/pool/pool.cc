@@ -33,6 +33,7 @@ Pool::Pool(Setup setup)
       own_pid_(getpid()),
       host_pid_(sys::host_pid(self_link_)),
       kept_by_workers_(std::move(setup.kept_by_workers)),
+      cache_lock_(setup.cache_lock),
       pm_(config_) {}
 
 Pool::~Pool() {

@@ -37,6 +37,7 @@ struct Setup {
   sys::Fd access_log;
   sys::Fd self_link;                        // sys/host_pid.h; may be invalid
   std::vector<sys::FdRef> kept_by_workers;  // what they need beside the access log
+  sys::FdRef cache_lock;                    // opcache's lock file, if there is one
   PoolLog* log = nullptr;
 };
 
@@ -110,6 +111,7 @@ class Pool final : private loop::IoHandler {
   sys::Fd master_socket_, access_log_, self_link_;
   pid_t own_pid_, host_pid_;  // as we see ourselves, and as the machine does
   std::vector<sys::FdRef> kept_by_workers_;
+  sys::FdRef cache_lock_;
   std::optional<AccessFormat> access_format_;
   ProcessManager pm_;
   std::unique_ptr<Scoreboard> scoreboard_;

@@ -40,22 +40,22 @@ void tell_master(sys::FdRef master, ipc::Op op, std::string_view payload) {
 }
 
 // Nothing that another site's pool also holds may stay: memory, lock files, descriptors.
-// Returns the descriptors extensions brought along.
-Result<std::vector<sys::FdRef>> become_separate(const ForkOrder& order,
-                                                std::initializer_list<sys::FdRef> more) {
+// Notes the descriptors extensions brought along, and which is opcache's lock.
+Status become_separate(const ForkOrder& order, std::initializer_list<sys::FdRef> more,
+                       Setup& setup) {
   TRY_STATUS(sys::make_shared_memory_private());
-  TRY_STATUS(sys::replace_lock_files({".ZendSem.", "memfd:opcache_lock"}));
+  const auto locks = TRY(sys::replace_lock_files({".ZendSem.", "memfd:opcache_lock"}));
+  if (locks.size() == 1) setup.cache_lock = locks.front();
   std::vector<sys::FdRef> ours;
   for (const sys::Fd& fd : order.fds) ours.push_back(fd);
   for (const sys::FdRef fd : more) {
     if (fd.valid()) ours.push_back(fd);
   }
   TRY_STATUS(sys::check_descriptors(ours));
-  std::vector<sys::FdRef> kept;
   for (const sys::FdRef fd : sys::open_descriptors(3)) {
-    if (std::find(ours.begin(), ours.end(), fd) == ours.end()) kept.push_back(fd);
+    if (std::find(ours.begin(), ours.end(), fd) == ours.end()) setup.kept_by_workers.push_back(fd);
   }
-  return kept;
+  return {};
 }
 
 Result<sys::Identity> identity_of(const ForkOrder& order, const config::PoolConfig& config) {
@@ -186,7 +186,7 @@ Result<std::unique_ptr<Pool>> start_pool(ForkOrder& order, Nursery& nursery, Poo
   if (!policy.state.empty()) TRY_STATUS(sandbox::prepare_site_state(policy.state, identity));
   const std::vector<sandbox::PrivateDir> dirs = private_dirs();
   const sandbox::Entered entered = TRY(sandbox::enter(policy, nursery.offered, identity, dirs));
-  setup.kept_by_workers = TRY(become_separate(order, {nursery.self_link, entered.proc}));
+  TRY_STATUS(become_separate(order, {nursery.self_link, entered.proc}, setup));
   setup.ring = TRY(map_ring(order, setup));
   const bool filtered = policy.wants(sandbox::Layer::kSeccomp) && nursery.offered.filter;
   TRY_STATUS(restrict_self(order, setup.config, identity,

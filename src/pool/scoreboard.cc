@@ -55,6 +55,7 @@ void Scoreboard::release(uint32_t worker) {
   WorkerRecord& r = record(worker);
   if (r.stage != Stage::kAccepting) --table_->active;
   r.stage = Stage::kAccepting;
+  r.uses_cache = 0;
   r.used = 0;
 }
 

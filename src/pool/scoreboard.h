@@ -11,6 +11,7 @@
 #include <string>
 
 #include "config/pool_config.h"
+#include "php/cache_lock.h"
 #include "php/pool_status.h"
 
 namespace bulkhead::pool {
@@ -21,6 +22,7 @@ enum class Stage : uint32_t { kAccepting, kReadingHeaders, kInfo, kExecuting, kE
 struct WorkerRecord {
   std::atomic<uint32_t> used;  // the worker's pid, as its pool sees it; 0: free
   std::atomic<Stage> stage;
+  std::atomic<int32_t> uses_cache;  // php/cache_lock.h: its own pid as its siblings see it, or 0
   std::atomic<uint64_t> requests;
   int64_t start_epoch;
   int64_t accepted_us, last_us;  // monotonic clock
@@ -54,6 +56,10 @@ class Scoreboard {
   [[nodiscard]] uint64_t accepted() const { return table_->accepted; }
   [[nodiscard]] bool is_idle(uint32_t worker) const {
     return record(worker).stage == Stage::kAccepting;
+  }
+  // For PHP in `worker`: who of its siblings uses cached scripts.
+  [[nodiscard]] php::CacheUsers cache_users(uint32_t worker, int lock_file) const {
+    return {lock_file, &table_->records[0].uses_cache, sizeof(WorkerRecord), workers_, worker};
   }
   // Everything the status page shows, but the queue's numbers.
   [[nodiscard]] php::PoolStatus snapshot(const config::PoolConfig& config) const;

@@ -232,7 +232,8 @@ int run_worker(const WorkerContext& context) {
   sigaction(SIGQUIT, &quit, nullptr);
   signal(SIGPIPE, SIG_IGN);
   php::set_log_sink(context.output_is_caught ? write_to_caught_stderr : drop_line, nullptr);
-  php::enter_worker();  // after the signals: PHP remembers whose they are
+  // After the signals: PHP remembers whose they are.
+  php::enter_worker(context.scoreboard.cache_users(context.index, context.cache_lock.get()));
   const int code = Worker(context).run();
   php::stop();
   return code;

@@ -21,6 +21,7 @@ struct WorkerContext {
   Scoreboard& scoreboard;
   const std::optional<AccessFormat>& access_format;
   sys::FdRef access_log;
+  sys::FdRef cache_lock;  // opcache's lock file; may be invalid
   uint32_t index = 0;
   bool output_is_caught = false;  // standard error leads to the pool's log
   pid_t pid = 0, pool_pid = 0;    // ours and our pool's, as the machine numbers them

@@ -158,7 +158,8 @@ Status make_shared_memory_private() {
   return {};
 }
 
-Status replace_lock_files(const std::vector<std::string_view>& names) {
+Result<std::vector<FdRef>> replace_lock_files(const std::vector<std::string_view>& names) {
+  std::vector<FdRef> replaced;
   for (const FdRef fd : open_descriptors(3)) {
     const std::string name = name_of(fd);
     const bool is_lock = std::any_of(names.begin(), names.end(), [&](std::string_view part) {
@@ -171,8 +172,9 @@ Status replace_lock_files(const std::vector<std::string_view>& names) {
     if (dup3(fresh.get(), fd.get(), cloexec ? O_CLOEXEC : 0) < 0) {
       return fail_errno("dup3() failed for " + name);
     }
+    replaced.push_back(fd);
   }
-  return {};
+  return replaced;
 }
 
 std::vector<FdRef> open_descriptors(int first) {

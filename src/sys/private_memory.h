@@ -27,8 +27,8 @@ void pin_shared_memory();
 Status make_shared_memory_private();
 
 // Replaces descriptors whose name contains one of `names` (an extension's lock files) by fresh
-// unlinked files under the same numbers.
-Status replace_lock_files(const std::vector<std::string_view>& names);
+// unlinked files under the same numbers, and returns those.
+Result<std::vector<FdRef>> replace_lock_files(const std::vector<std::string_view>& names);
 
 // Descriptors from `first` on that are open now.
 [[nodiscard]] std::vector<FdRef> open_descriptors(int first);
