@@ -1,5 +1,6 @@
 #include "master/site_life.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -82,11 +83,16 @@ Status SiteLife::start_files(const SiteSpec& spec, SiteEnds* ends) {
   policy.identity = spec.identity;
   policy.core_bytes = 0;
   policy.no_capabilities = true;
-  spawn.in_child = [&policy, &spec]() -> Status {
+  spawn.in_child = [&policy, &spec, &spawn]() -> Status {
     sandbox::Entered entered;
+    // The program may lie anywhere, also where its site's user may not look.
+    sys::Fd program(::open(spawn.program.c_str(), O_PATH | O_CLOEXEC));
     if (spec.identity) {
       entered.trees = TRY(sandbox::resolve_trees(spec.policy, spec.identity->uid)).trees;
       policy.landlock = sandbox::opener_rules(spec.policy, entered);
+      if (policy.landlock && program.valid()) {
+        policy.landlock->paths.push_back({spawn.program, sandbox::PathRule::kReadExec, program});
+      }
     }
     return sandbox::apply(policy);
   };

@@ -1,12 +1,14 @@
 """Who runs as whom, and that any process may be killed at any time."""
 import os
 import re
+import shutil
 import signal
 import threading
 import time
 
 import pytest
 
+from harness import servers
 from harness.servers import SLOW, Bulkhead, processes, wait_for
 from harness.users import users
 
@@ -231,3 +233,23 @@ def test_killed_master_leaves_nothing_behind(work):
         server.start()  # the sockets and pid file it left are no obstacle
         assert works(server)
         server.stop()
+
+
+def test_programs_may_lie_anywhere(work):
+    """Also in a directory that only root may enter: neither modes nor Landlock stop a site's processes there."""
+    def copy(source, target):
+        try:
+            os.link(source, target)
+        except OSError:
+            shutil.copy2(source, target)
+    programs = shutil.copytree(servers.BIN, work / 'programs', symlinks=True, copy_function=copy)
+    os.chmod(programs, 0o700)
+    with users('any') as (site,):
+        server = Bulkhead(work, NGINX, FPM.format(a=site.name, b=site.name), tag='anywhere')
+        server.bin = programs
+        for folder in 'ab':
+            work.write(f'{server.dir}/{folder}/pid.php', SCRIPTS['pid.php'])
+        work.write(f'{server.dir}/static/page.txt', 'public text')
+        with server:
+            assert works(server)
+            assert server.fetch('/page.txt', host='static.example').text == 'public text'

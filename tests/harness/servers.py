@@ -229,9 +229,10 @@ class Server:
 class Bulkhead(Server):
     """`bulkhead serve --nginx FILE --fpm FILE` in the foreground."""
     kind = 'bulkhead'
+    bin = BIN
 
     def commands(self):
-        command = [os.path.join(BIN, 'bulkhead'), 'serve', '--state', os.path.join(self.dir, 'state')]
+        command = [os.path.join(self.bin, 'bulkhead'), 'serve', '--state', os.path.join(self.dir, 'state')]
         if self.nginx_conf:
             command += ['--nginx', self.nginx_conf]
         if self.fpm_conf:
