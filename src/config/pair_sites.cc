@@ -7,6 +7,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "config/pool_limits.h"
 #include "config/snapshot.h"
 
 namespace bulkhead::config {
@@ -36,6 +37,10 @@ Site site_of_pool(const PoolConfig& pool, uint32_t id) {
   if (!pool.status_path.empty()) site.status_paths.push_back(pool.status_path);
   if (!pool.ping_path.empty()) site.status_paths.push_back(pool.ping_path);
   site.allowed_clients = split_list(pool.listen_allowed_clients);
+  const PoolLimits limits = read_limits(pool);
+  site.connections_max = limits.connections;
+  site.queue_max = limits.queue;
+  site.buffer_max = limits.buffer_bytes;
   return site;
 }
 

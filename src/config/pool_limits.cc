@@ -151,7 +151,7 @@ PoolLimits read_limits(const PoolConfig& pool) {
     out.cpu_percent = static_cast<uint32_t>(*percent);
   }
   const auto workers = static_cast<uint32_t>(std::clamp(pool.max_children, 0, 1'000'000));
-  out.tasks = count(pool.limit_tasks, kTasksDefault + 2 * workers);
+  out.tasks = count(pool.limit_tasks, std::max(kTasksDefault, 4 * workers));
   if (auto io = parse_io(pool.limit_io)) {
     out.io_bytes_per_second = io->bytes;
     out.io_per_second = io->operations;

@@ -51,8 +51,10 @@ TEST(PoolLimits, OfAPoolThatSaysNothing) {
   PoolConfig pool;
   pool.max_children = 10;
   PoolLimits expected;
-  expected.tasks = kTasksDefault + 20;
+  expected.tasks = kTasksDefault;
   EXPECT_EQ(read_limits(pool), expected);
+  pool.max_children = 1000;
+  EXPECT_EQ(read_limits(pool).tasks, 4000u);
 }
 
 TEST(PoolLimits, AreReadFromTheDirectives) {

@@ -13,7 +13,7 @@ template <class Form>
 void fields(Site& s, Form& form) {
   auto all = [&](auto&... values) { (form(values), ...); };
   all(s.id, s.name, s.user, s.group, s.has_pool, s.connects, s.listen, s.max_children,
-      s.status_paths, s.allowed_clients);
+      s.status_paths, s.allowed_clients, s.connections_max, s.queue_max, s.buffer_max);
 }
 
 template <class Form>

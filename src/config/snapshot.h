@@ -33,6 +33,9 @@ struct Site {
   uint32_t max_children = 0;  // of its pool
   std::vector<std::string> status_paths;
   std::vector<std::string> allowed_clients;  // listen.allowed_clients, for TCP listen
+  // limit.connections, limit.queue, limit.buffer; 0: front's default.
+  uint32_t connections_max = 0, queue_max = 0;
+  uint64_t buffer_max = 0;
 };
 
 struct Snapshot {

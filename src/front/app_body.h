@@ -50,6 +50,8 @@ class AppBody : public BodySource {
   void detach();
   [[nodiscard]] Verdict verdict() const { return verdict_; }
   [[nodiscard]] uint64_t taken() const { return taken_; }
+  // Bytes copied aside in memory.
+  [[nodiscard]] size_t in_memory() const { return memory_.size(); }
 
  private:
   void next_from_stream(BodyRun& run);

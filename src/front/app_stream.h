@@ -54,7 +54,7 @@ enum class AppError : uint8_t {
   kClosedInBody,    // died after the head was passed on: the response is cut short
   kTimeout,         // read or send timeout                                         -> 504
   kInvalid,         // broke protocol, or an invalid or too big head                -> 502
-  kBusy,            // too many requests wait for this site                         -> 502
+  kBusy,            // too many requests wait for this site                         -> 503
 };
 
 struct AppEnd {

@@ -121,12 +121,31 @@ void Connection::send_continue() {
   if (moved.bytes != kContinue.size()) socket_.peer_closed = true;
 }
 
+namespace {
+// The site that will answer, where there is no choice: of several peers one is chosen once the body
+// is here.
+std::optional<uint32_t> site_in_sight(const Exchange& ex) {
+  if (ex.target.kind == AppTarget::Kind::kSite) return ex.target.site;
+  const auto& upstreams = ex.plan->upstreams();
+  if (ex.target.upstream >= upstreams.size()) return std::nullopt;
+  const auto& peers = upstreams[ex.target.upstream].peers;
+  return peers.size() == 1 && peers[0].is_site ? std::optional(peers[0].site) : std::nullopt;
+}
+}  // namespace
+
 void Connection::pass_to_app() {
   Turn& turn = *turn_;
   if (turn.client_gone) {
     end_connection();
     drive();
     return;
+  }
+  if (auto site = site_in_sight(turn.ex)) {
+    if (const char* full = turn.hold.take(loop_.shares().of(*site))) {
+      set_state(State::kDeciding);
+      loop_.phases().on_site_full(turn.ex, *site, full);
+      return;
+    }
   }
   const config::LocConf& conf = turn.ex.conf();
   bool wanted = conf.fastcgi.pass_request_body;
@@ -148,7 +167,9 @@ void Connection::pass_to_app() {
 
 Connection::Next Connection::step_collecting() {
   Turn& turn = *turn_;
-  switch (turn.body.pump(socket_)) {
+  const BodyReader::Step step = turn.body.pump(socket_);
+  turn.hold.set_buffered(turn.body.memory().size());
+  switch (step) {
     case BodyReader::Step::kDone:
       deadline_.clear();
       launch_app();
@@ -226,6 +247,12 @@ void Connection::launch_app() {
   }
   set_state(State::kDeciding);
   if (!loop_.phases().choose_peer(ex)) return;
+  if (ex.target.kind == AppTarget::Kind::kSite) {
+    if (const char* full = turn.hold.take(loop_.shares().of(ex.target.site))) {
+      loop_.phases().on_app_error(ex, AppError::kBusy, full);
+      return;
+    }
+  }
   set_state(State::kWaitingApp);
   turn.app.start();
 }

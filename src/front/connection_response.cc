@@ -170,6 +170,7 @@ Connection::Next Connection::step_responding() {
     case Outcome::kBlocked:
       deadline_.set(loop_.events(), conf.send_timeout);
       turn.app_body.absorb();
+      turn.hold.set_buffered(turn.body.memory().size() + turn.app_body.in_memory());
       if (turn.app_body.wants_spool()) ask_for_response_spool();
       if (int error = turn.app_body.take_spool_error(); error != 0) {
         log(LogLevel::kCrit, Error{"pwrite() of an upstream response failed", error}.describe(), 0);

@@ -36,6 +36,7 @@ namespace bulkhead::front {
 class Plan;  // plan.h: the routing snapshot
 struct ServerPlan;
 struct LocationPlan;
+class LoopShares;
 class Phases;
 class Suspension;  // phases.cc: where a request waits
 
@@ -53,6 +54,7 @@ struct Ambient {
   std::string hostname;
   http::TimeCache* times = nullptr;  // Phases brings its own when null
   Phases* phases = nullptr;          // set by Phases itself: for warnings of variables
+  LoopShares* shares = nullptr;      // which refusals are still to be told
 };
 
 // ---- the connection, as variables and logs see it ------------------------------------------- (C)

@@ -10,6 +10,7 @@
 #include <charconv>
 #include <cstring>
 
+#include "front/site_shares.h"
 #include "front/steps.h"
 #include "front/variables.h"
 #include "http/ascii.h"
@@ -21,6 +22,8 @@ using config::LogLevel;
 namespace {
 
 constexpr std::string_view kNotStarted = "the site could not be started";  // site_client.cc
+// Seconds after which a client may try again a site that refused for being full.
+constexpr std::string_view kRetryAfter = "1";
 
 char cgi_char(char c) { return c == '-' ? '_' : http::to_upper(c); }
 
@@ -235,8 +238,8 @@ Next Steps::app_error(Exchange& ex, AppError error, std::string_view detail) {
       if (text.empty()) text = "upstream sent invalid header";
       break;
     case AppError::kBusy:
-      if (text.empty()) text = "too many requests wait for this site";
       action = "connecting to upstream";
+      status = 503;
       break;
   }
   if (text.find(" while ") == std::string::npos) {
@@ -250,12 +253,26 @@ Next Steps::app_error(Exchange& ex, AppError error, std::string_view detail) {
   if (!ex.tries.empty() && ex.tries.back().status == 0) ex.tries.back().status = status;
   const bool again = may_retry(ex, reason, ex.tries.empty() || ex.tries.back().bytes_sent != 0);
   // The order of nginx's lines: a timeout is told after its consequence.
-  if (status != 504) log(ex, level, text, 0);
+  const bool is_told = error != AppError::kBusy || may_tell_refusal(ex.target.site);
+  if (status != 504 && is_told) log(ex, level, text, 0);
   end_try(ex, PeerChoice::Outcome::kFailed, action);
   if (status == 504) log(ex, level, text, 0);
+  if (!again && status == 503) ex.response.headers.push_back({"Retry-After", kRetryAfter});
   if (!again) return fail(ex, status);
   output_.pass_to_app(ex);
   return Next::kOver;
+}
+
+Next Steps::site_full(Exchange& ex, uint32_t site, std::string_view why) {
+  if (may_tell_refusal(site)) log(ex, LogLevel::kError, why, 0);
+  ex.response.headers.push_back({"Retry-After", kRetryAfter});
+  return fail(ex, 503);
+}
+
+// A site that refuses thousands must not fill the log: one line a second.
+bool Steps::may_tell_refusal(uint32_t site) const {
+  return ambient_.shares == nullptr ||
+         ambient_.shares->of(site).may_tell(ambient_.loop->wall_seconds());
 }
 
 }  // namespace bulkhead::front

@@ -59,6 +59,10 @@ bool Phases::choose_peer(Exchange& ex) {
   return false;
 }
 
+void Phases::on_site_full(Exchange& ex, uint32_t site, std::string_view why) {
+  go_on(ex, impl_->site_full(ex, site, why) == Next::kOn);
+}
+
 void Phases::build_params(Exchange& ex) { impl_->build_params(ex); }
 
 void Phases::on_app_head(Exchange& ex, std::string_view block) {

@@ -70,6 +70,8 @@ class Phases {
   // The application is about to be asked: chooses the server of an upstream.  False: none may be
   // used now, and the request has been answered.
   bool choose_peer(Exchange& ex);
+  // The only site that could answer has no place left: 503.
+  void on_site_full(Exchange& ex, uint32_t site, std::string_view why);
   // Fills ex.params (needs ex.body_length when the body came chunked).
   void build_params(Exchange& ex);
   // The application's CGI head.  Calls respond(), or drop_app() and goes on elsewhere.

@@ -32,6 +32,7 @@ Result<std::unique_ptr<ServerLoop>> ServerLoop::create(FrontShared& shared, Hook
   loop->events_ = TRY(loop::EventLoop::create());
   loop->sites_ = std::make_unique<SiteClient>(
       *loop->events_, SiteClient::Hooks{loop->hooks_.wake, loop->hooks_.refused});
+  loop->sites_->count_in(&loop->shares_);
   loop->events_->add_poller(loop->sites_.get());
   loop->files_ = std::make_unique<FileCache>(*loop->events_, *loop->sites_);
   loop->fastcgi_ = std::make_unique<FastcgiClient>(
@@ -57,12 +58,13 @@ Result<std::unique_ptr<ServerLoop>> ServerLoop::create(FrontShared& shared, Hook
   ambient.pid = shared.pid;
   ambient.hostname = shared.hostname;
   ambient.times = &loop->time_;
+  ambient.shares = &loop->shares_;
   loop->phases_ = std::make_unique<Phases>(std::move(ambient), *loop->files_, *loop);
   return loop;
 }
 
 ServerLoop::ServerLoop(FrontShared& shared, Hooks hooks)
-    : shared_(shared), hooks_(std::move(hooks)) {}
+    : shared_(shared), shares_(shared.shares), hooks_(std::move(hooks)) {}
 
 ServerLoop::~ServerLoop() {
   // Streams and questions go before the clients that serve them.
@@ -89,7 +91,10 @@ void ServerLoop::activate(std::shared_ptr<const Runtime> runtime,
   current_->logs.set_files(std::move(logs));
   files_->clear();
   path_logs_->clear();
-  sites_->limit_waiting(runtime->plan->model().worker_connections / 2);
+  const uint64_t connections = runtime->plan->model().worker_connections;
+  sites_->limit_waiting(static_cast<uint32_t>(connections / 2));
+  const config::Snapshot& snapshot = runtime->plan->snapshot();
+  shared_.shares.configure(snapshot, connections * snapshot.loops);
   update_listeners(*runtime);
   update_pools(*runtime);
   check_settled();

@@ -25,6 +25,7 @@
 #include "front/phases.h"
 #include "front/runtime.h"
 #include "front/site_client.h"
+#include "front/site_shares.h"
 #include "front/turn.h"
 #include "http/date.h"
 #include "loop/event_loop.h"
@@ -39,6 +40,7 @@ struct FrontShared {
   uint32_t pid = 0;
   uint32_t loops = 1;
   std::string hostname;
+  SiteShares shares;
 };
 
 class ServerLoop : public Output {
@@ -69,6 +71,7 @@ class ServerLoop : public Output {
   [[nodiscard]] SiteClient& sites() { return *sites_; }
   [[nodiscard]] BlockPool& blocks() { return blocks_; }
   [[nodiscard]] FrontShared& shared() { return shared_; }
+  [[nodiscard]] LoopShares& shares() { return shares_; }
   [[nodiscard]] const std::shared_ptr<LoopGeneration>& generation() const { return current_; }
   [[nodiscard]] const config::Server& default_server(const Listener& listener) const;
   // Whose opener makes spool files for this request.
@@ -119,6 +122,7 @@ class ServerLoop : public Output {
   void report_suppressed(const LogShares::Place& place, uint64_t lines);
 
   FrontShared& shared_;
+  LoopShares shares_;
   Hooks hooks_;
   std::unique_ptr<loop::EventLoop> events_;
   std::unique_ptr<SiteClient> sites_;

@@ -35,6 +35,7 @@ Site& SiteClient::Impl::site(uint32_t id) {
       s.waking = false;
       fail_waiting(s, AppError::kConnectTimeout, "the site was not started in time", EHOSTDOWN);
     });
+    if (shares != nullptr) entry->share = &shares->of(id);
   }
   return *entry;
 }
@@ -155,6 +156,7 @@ void SiteClient::Impl::bury(std::unique_ptr<SiteLink> link, Death death) {
     }
   }
   site.queue.insert(site.queue.begin(), again.begin(), again.end());
+  publish_queue(site);
   for (FileOperation& operation : link->files().take_waiting()) {
     if (operation.repeated) {
       failed_files.emplace_back(std::move(operation), ECONNRESET);
@@ -191,6 +193,14 @@ void SiteClient::Impl::dispatch(Site& site) {
     site.queue.pop_front();
   }
   site.up->ring()->set_queue(static_cast<uint32_t>(site.queue.size()));
+  publish_queue(site);
+}
+
+void SiteClient::Impl::publish_queue(Site& site) {
+  const auto size = static_cast<uint32_t>(site.queue.size());
+  if (site.share == nullptr || size == site.published) return;
+  site.share->queued.fetch_add(size - site.published, std::memory_order_relaxed);
+  site.published = size;
 }
 
 std::unique_ptr<AppStream> SiteClient::start(const AppRequest& request, AppListener* listener) {
@@ -222,12 +232,18 @@ void SiteClient::Impl::enqueue(Site& site, RingStream& stream, const AppRequest&
     stream.fail(AppError::kBusy, "too many requests wait for this site");
     return;
   }
+  if (site.share != nullptr && site.share->queued.load(std::memory_order_relaxed) >=
+                                   site.share->queued_max.load(std::memory_order_relaxed)) {
+    stream.fail(AppError::kBusy, "limit.queue of the site is used up");
+    return;
+  }
   if (!stream.encode(request, {})) {
     stream.fail(AppError::kInvalid, "the request's variables are too big");
     return;
   }
   stream.queued = true;
   site.queue.push_back(&stream);
+  publish_queue(site);
   if (!site.up) {
     wake(site);
   } else {
@@ -247,6 +263,7 @@ void SiteClient::Impl::stream_gone(RingStream& stream) {
   if (stream.queued) {
     std::erase(stream.site().queue, &stream);
     stream.queued = false;
+    publish_queue(stream.site());
   }
   if (stream.link() != nullptr) stream.link()->drop(stream);
   if (stream.failing) std::erase(failing, &stream);
@@ -282,6 +299,8 @@ void SiteClient::Impl::slot_freed(SiteLink& link) {
 void SiteClient::limit_waiting(uint32_t requests) {
   impl_->waiting_max = std::max(requests, ring::kSlots);
 }
+
+void SiteClient::count_in(LoopShares* shares) { impl_->shares = shares; }
 
 size_t SiteClient::outstanding() const { return impl_->outstanding; }
 

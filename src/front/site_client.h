@@ -78,6 +78,8 @@ struct AppRequest {
   uint32_t queue_max = 511;           // requests that may wait for this site (listen.backlog)
 };
 
+class LoopShares;
+
 class SiteClient : public loop::Poller {
  public:
   // Hooks only send messages: they do not call back into the SiteClient.
@@ -124,6 +126,8 @@ class SiteClient : public loop::Poller {
   // A site that hangs must leave connections for the others: at most `requests` wait for one site,
   // and as many for its files.
   void limit_waiting(uint32_t requests);
+  // Where waiting requests are counted over all loops, and their limits; none by default.
+  void count_in(LoopShares* shares);
 
   // Hands a request to the site.  Never null; refusals come through `listener`, which must outlive
   // the stream.  The stream must be destroyed before the SiteClient.

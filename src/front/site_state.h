@@ -13,6 +13,7 @@
 #include "front/ring_stream.h"
 #include "front/site_client.h"
 #include "front/site_link.h"
+#include "front/site_shares.h"
 #include "loop/event_loop.h"
 
 namespace bulkhead::front {
@@ -28,7 +29,9 @@ struct Site {
   std::unique_ptr<SiteLink> up;                     // where new requests go
   std::vector<std::unique_ptr<SiteLink>> draining;  // stopped; what runs there may finish
   std::deque<RingStream*> queue;                    // requests without a slot, oldest first
-  std::vector<FileOperation> files;                 // questions without a channel
+  SiteShare* share = nullptr;
+  uint32_t published = 0;            // of the queue: counted in `share`
+  std::vector<FileOperation> files;  // questions without a channel
 };
 
 struct SiteClient::Impl : RingStream::Owner, SiteLink::Owner {
@@ -39,6 +42,8 @@ struct SiteClient::Impl : RingStream::Owner, SiteLink::Owner {
   void wake(Site& site);
   void fail_waiting(Site& site, AppError error, std::string_view detail, int file_error);
   void dispatch(Site& site);
+  // The queue has changed.
+  void publish_queue(Site& site);
   void enqueue(Site& site, RingStream& stream, const AppRequest& request);
   // The link can carry nothing more: repeats what no worker has begun, fails the rest.
   enum class Death : uint8_t { kInService, kBeforeService };  // it never became ready
@@ -70,6 +75,7 @@ struct SiteClient::Impl : RingStream::Owner, SiteLink::Owner {
   std::vector<std::pair<FileOperation, int>> failed_files;
   size_t outstanding = 0;
   uint32_t waiting_max = UINT32_MAX;  // limit_waiting()
+  LoopShares* shares = nullptr;       // count_in()
 
   // Requests of one turn wake one worker; should it be slow, the others are not kept waiting.
   void watch(SiteLink& link);

@@ -58,6 +58,8 @@ class Steps : public RewriteHost {
   Next start_app(Exchange& ex);
   Next app_head(Exchange& ex, std::string_view block);
   Next app_error(Exchange& ex, AppError error, std::string_view detail);
+  Next site_full(Exchange& ex, uint32_t site, std::string_view why);
+  [[nodiscard]] bool may_tell_refusal(uint32_t site) const;
   void build_params(Exchange& ex);
   // Chooses the server that is asked (next).  kNone: the request must fail with 502.
   enum class Peer : uint8_t { kChosen, kNone };

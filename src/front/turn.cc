@@ -8,6 +8,7 @@ void Turn::reset() {
   writer.reset();
   app_body.reset();
   body.reset();
+  hold.release();
   ex.reset();
   ex.plan.reset();
   ex.connection = nullptr;

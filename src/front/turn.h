@@ -13,6 +13,7 @@
 #include "front/exchange.h"
 #include "front/response_writer.h"
 #include "front/site_client.h"
+#include "front/site_shares.h"
 #include "http/request_parser.h"
 
 namespace bulkhead::front {
@@ -38,6 +39,7 @@ struct Turn {
   AppBridge app;
   ResponseWriter writer;
   FileTicket spool;         // a spool file was asked for
+  SiteHold hold;            // its place in the site that answers
   uint8_t spool_tries = 0;  // directories tried for it
   bool spool_asked = false;
   bool continue_sent = false;  // "100 Continue" has been dealt with
