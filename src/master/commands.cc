@@ -90,11 +90,31 @@ void print_site(std::string_view site, std::string* out) {
   *out += walls + "\n";
 }
 
+// What limits sites here, and what does not.
+std::string limits_line(std::string_view json) {
+  auto list = [&](std::string_view key) {
+    const size_t at = json.find("\"" + std::string(key) + "\":[");
+    if (at == std::string_view::npos) return std::string();
+    const size_t from = at + key.size() + 4;
+    std::string out;
+    for (char c : json.substr(from, json.find(']', from) - from)) {
+      if (c != '"') out += c == ',' ? ", " : std::string(1, c);
+    }
+    return out;
+  };
+  const std::string have = list("controllers"), missing = list("missing");
+  std::string out = "limits by cgroup: " + (have.empty() ? "none" : have);
+  if (!missing.empty()) out += "; not in force: " + missing;
+  if (missing.find("tasks") != std::string::npos) out += " (tasks by RLIMIT_NPROC)";
+  return out + "\n";
+}
+
 std::string status_table(std::string_view json) {
   auto text = [&](std::string_view name) { return std::string(json_value(json, name)); };
   std::string out = "bulkhead " + text("version") + " (" + text("role") + "), pid " + text("pid") +
                     ", up " + text("uptime_s") + " s, " + text("loops") + " event loops\n";
   if (text("landlock_abi") == "0") out += "no Landlock on this kernel: one wall less\n";
+  out += limits_line(json);
   char line[256];
   std::snprintf(line, sizeof line, "%5s  %-24s %-16s %-6s %-10s %9s %7s  %s\n", "site", "name",
                 "user", "kind", "state", "processes", "workers", "sandbox");

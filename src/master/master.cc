@@ -143,6 +143,26 @@ bool Master::prepare_state(Loaded* loaded) {
   return true;
 }
 
+// Looks for control groups once; says what they do not limit whenever a site has a new limit.
+void Master::open_shares() {
+  std::vector<config::PoolLimits> limits;
+  // Of php-fpm's command line nobody expects a word about what its files do not ask for.
+  auto tasks = options_.kind == Kind::kFpm ? Shares::Tasks::kDefault : Shares::Tasks::kWanted;
+  if (now_.fpm) {
+    for (const config::PoolConfig& pool : now_.fpm->pools) {
+      limits.push_back(config::read_limits(pool));
+      if (!pool.limit_tasks.empty()) tasks = Shares::Tasks::kWanted;
+    }
+  }
+  if (!shares_) {
+    shares_ = std::make_unique<Shares>(*loop_, [this](const std::string& text) {
+      if (speaks_nginx()) return log_.nginx(LogLevel::kWarn, text);
+      log_.fpm(FpmLevel::kWarning, text);
+    });
+  }
+  if (!limits.empty()) shares_->open(limits, tasks);
+}
+
 void Master::warn_without_root() {
   if (sys::is_root()) return;
   std::string text = "not root: everything runs as user " + sys::user_name(::geteuid()) +
@@ -248,6 +268,7 @@ bool Master::start_children() {
   loop_ = std::move(*loop);
   signals_ = std::move(*signals);
   (void)loop_->add(signals_->fd(), EPOLLIN, &signal_handler_);
+  open_shares();
   sites_ = std::make_unique<Sites>(Sites::Wiring{
       *loop_, reaper_, log_, options_.kind,
       [this](uint32_t front, ipc::Op op, std::string_view payload,
@@ -258,7 +279,8 @@ bool Master::start_children() {
         if (exec_door_ != nullptr) exec_door_->look_again();
         maybe_started();
         maybe_stopped();
-      }});
+      },
+      *shares_});
   sites_->configure(now_);
   // php-fpm's pid file appears as soon as its sockets listen; nginx's once requests are answered.
   if (options_.kind == Kind::kFpm) write_pid();

@@ -83,6 +83,7 @@ class Master {
   void set_title();
   [[nodiscard]] bool wants_daemon() const;
   void warn_without_root();
+  void open_shares();
   void choose_child_stderr();
   void report_load_error(const LoadError& error);
   void report_warnings(const Loaded& loaded);
@@ -168,6 +169,7 @@ class Master {
   std::unique_ptr<loop::Timer> front_restart_;
   std::map<std::string, Zygote> zygotes_;  // by version as configured; "" is the default
   uint32_t next_php_ = 1;
+  std::unique_ptr<Shares> shares_;  // outlives the sites
   std::unique_ptr<Sites> sites_;
   std::unique_ptr<ControlSocket> control_;
   std::unique_ptr<ExecDoor> exec_door_;

@@ -104,6 +104,7 @@ void Master::reload() {
     log_.nginx(LogLevel::kNotice, "using the \"epoll\" event method");
     log_.nginx(LogLevel::kNotice, "start worker processes");
   }
+  open_shares();
   bool renewed = renew_front();
   if (options_.kind == Kind::kFpm) {
     // Who reloads php-fpm expects php.ini to be read again and every script to be fresh.

@@ -15,6 +15,7 @@ config::PoolConfig without_numbers(config::PoolConfig pool) {
   pool.max_spare_servers = fresh.max_spare_servers;
   pool.max_spawn_rate = fresh.max_spawn_rate;
   pool.process_idle_timeout_s = fresh.process_idle_timeout_s;
+  pool.limit_memory = pool.limit_cpu = pool.limit_tasks = pool.limit_io = pool.limit_disk = "";
   return pool;
 }
 // Sockets are master's and front's; where it was written matters only in messages.
@@ -27,6 +28,8 @@ config::PoolConfig without_socket(config::PoolConfig pool) {
   pool.listen_acl_users.clear();
   pool.listen_acl_groups.clear();
   pool.listen_allowed_clients.clear();
+  pool.limit_connections = pool.limit_queue = pool.limit_buffer = "";  // front's
+  pool.given = 0;  // that a default was written out changes nothing
   pool.file.clear();
   pool.line = 0;
   return pool;

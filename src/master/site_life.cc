@@ -6,8 +6,10 @@
 #include <sys/eventfd.h>
 
 #include "ring/layout.h"
+#include "sandbox/cgroup.h"
 #include "sandbox/confine.h"
 #include "sandbox/policy.h"
+#include "sandbox/stand_ins.h"
 #include "sys/files.h"
 #include "sys/sealed.h"
 #include "sys/shared_memory.h"
@@ -83,7 +85,8 @@ Status SiteLife::start_files(const SiteSpec& spec, SiteEnds* ends) {
   policy.identity = spec.identity;
   policy.core_bytes = 0;
   policy.no_capabilities = true;
-  spawn.in_child = [&policy, &spec, &spawn]() -> Status {
+  spawn.in_child = [&policy, &spec, &spawn, this]() -> Status {
+    TRY_STATUS(sandbox::limit_process(spec.limits, share.controllers));
     sandbox::Entered entered;
     // The program may lie anywhere, also where its site's user may not look.
     sys::Fd program(::open(spawn.program.c_str(), O_PATH | O_CLOEXEC));
@@ -97,6 +100,8 @@ Status SiteLife::start_files(const SiteSpec& spec, SiteEnds* ends) {
     return sandbox::apply(policy);
   };
   child_ = TRY(sys::spawn(spawn));
+  // Not in_child: the child's descriptors have been moved by then.  The opener forks nothing.
+  if (share.group) TRY_STATUS(sandbox::join_group(share.procs(), child_.pid));
   ends->site_channels.clear();
   reaper_.watch(child_.pid, [this](const sys::Ended& how) {
     how_ = how;
@@ -125,6 +130,11 @@ Result<SiteLife::ForkRequest> SiteLife::prepare_fork(const SiteSpec& spec, const
     request.fds.push_back(ends.wakes[i]);
     request.fds.push_back(ends.site_channels[i]);
   }
+  if (share.group) {
+    request.fds.push_back(share.procs());
+    request.body.has_group = 1;
+  }
+  request.body.controllers = share.controllers;
   request.body.site = site_;
   request.body.epoch = epoch_;
   request.body.loops = static_cast<uint32_t>(ends.segments.size());

@@ -8,9 +8,11 @@
 #include <vector>
 
 #include "config/pool_config.h"
+#include "config/pool_limits.h"
 #include "ipc/channel.h"
 #include "loop/event_loop.h"
 #include "master/children.h"
+#include "master/shares.h"
 #include "sandbox/site_policy.h"
 #include "sys/process.h"
 #include "sys/users.h"
@@ -22,7 +24,8 @@ struct SiteSpec {
   uint32_t id = 0;
   std::string name;
   bool has_pool = false;
-  config::PoolConfig pool;                // when has_pool
+  config::PoolConfig pool;  // when has_pool
+  config::PoolLimits limits;
   std::optional<sys::Identity> identity;  // unset: not root, stays the calling user
   sandbox::SitePolicy policy;
 };
@@ -82,6 +85,7 @@ class SiteLife {
   uint32_t zygote = 0;     // which one was asked to fork it
   bool announced = false;  // that front knows it
   SiteEnds ends;           // front's part, until announced
+  Shares::Run share;       // its control group
 
  private:
   // Takes the pidfd's readiness: a pool is the zygote's child, no SIGCHLD reaches us.

@@ -46,6 +46,7 @@ SiteSpec Sites::spec_of(size_t index, const Loaded& loaded) {
   if (const config::PoolConfig* pool = loaded.pool_of(site)) spec.pool = *pool;
   if (index < loaded.identities.size()) spec.identity = loaded.identities[index];
   if (index < loaded.policies.size()) spec.policy = loaded.policies[index];
+  spec.limits = config::read_limits(spec.pool);
   return spec;
 }
 
@@ -82,13 +83,15 @@ void Sites::configure(const Loaded& loaded) {
       continue;
     }
     Site& site = sites_[step.id];
+    const config::PoolLimits limits_before = site.spec.limits;
     site.spec = std::move(wanted[step.id]);
     site.failed = site.cannot_start = false;
     site.retry_at = {};
     if (step.action == SiteAction::kReplace) {
       replace(site);
     } else if (step.action == SiteAction::kResize) {
-      resize(site);
+      const bool taken = w_.shares.change(site.spec.name, limits_before, site.spec.limits);
+      taken ? resize(site) : replace(site);
     }
   }
 }
@@ -186,6 +189,7 @@ SiteLife* Sites::launch(Site& site, Announce when, uint32_t front) {
   life->front = front;
   if (auto begun = begin(site, life); !begun) {
     problem(site, "cannot start: " + begun.error().describe());
+    (void)w_.shares.end(std::move(life->share));
     site.failed = site.cannot_start = true;
     // The caller may be inside one of its callbacks.
     w_.loop.defer([dead = std::shared_ptr<SiteLife>(std::move(owned))] {});
@@ -197,6 +201,9 @@ SiteLife* Sites::launch(Site& site, Announce when, uint32_t front) {
 }
 
 Status Sites::begin(Site& site, SiteLife* life) {
+  const auto need =
+      site.spec.policy.mode == sandbox::Mode::kStrict ? Shares::Need::kMust : Shares::Need::kMay;
+  life->share = TRY(w_.shares.begin(site.spec.name, site.spec.limits, life->epoch(), need));
   life->ends = TRY(SiteEnds::create(site.spec.has_pool, std::max(loops_of_[life->front], 1u)));
   if (!site.spec.has_pool) return life->start_files(site.spec, &life->ends);
   SiteLife::ForkRequest request = TRY(life->prepare_fork(site.spec, life->ends));

@@ -44,6 +44,7 @@ class Sites {
                            std::span<const sys::FdRef>)>
         to_zygote;
     std::function<void()> on_change;  // a life began or ended
+    Shares& shares;
   };
   explicit Sites(Wiring wiring) : w_(std::move(wiring)) {}
   ~Sites();

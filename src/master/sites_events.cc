@@ -178,6 +178,10 @@ void Sites::restart(uint32_t id) {
 }
 
 void Sites::on_ended(SiteLife* life) {
+  if (w_.shares.end(std::move(life->share))) {
+    w_.log.fpm(FpmLevel::kError,
+               "[pool " + life->name() + "] was ended by its memory limit (limit.memory)");
+  }
   Site* site = find(life->site());
   bool is_current = site != nullptr && site->current == life;
   bool replaces = site != nullptr && site->replacement == life;

@@ -62,7 +62,7 @@ std::string Master::status_json() const {
     out += std::string(out.back() == '[' ? "" : ",") +
            "{\"kind\":\"zygote\",\"pid\":" + std::to_string(zygote.current.process->pid()) + "}";
   }
-  out += "],\"listen\":[";
+  out += "],\"limits\":" + shares_->status_json() + ",\"listen\":[";
   for (const config::Listen& listen : now_.model->listens) {
     if (is_served(listen)) out += (out.back() == '[' ? "" : ",") + quoted(listen.text);
   }

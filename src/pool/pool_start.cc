@@ -9,10 +9,13 @@
 #include <cstdlib>
 
 #include "config/pool_config.h"
+#include "config/pool_limits.h"
 #include "php/engine.h"
 #include "pool/config_memory.h"
 #include "pool/pool.h"
+#include "sandbox/cgroup.h"
 #include "sandbox/policy.h"
+#include "sandbox/stand_ins.h"
 #include "sandbox/state_dir.h"
 #include "sys/message.h"
 #include "sys/private_memory.h"
@@ -31,6 +34,12 @@ enum FixedFd : size_t { kConfig, kMaster, kAccessLog, kBell };
 size_t position(const ForkOrder& order, FixedFd which) {
   const bool moved = order.body.has_access_log == 0 && which > kAccessLog;
   return static_cast<size_t>(which) - (moved ? 1 : 0);
+}
+
+// Behind everything that is_complete() counts; run_pool may have added others.
+size_t procs_position(const ForkOrder& order) {
+  return kFixedFds - (order.body.has_access_log == 0 ? 1 : 0) +
+         size_t{order.body.loops} * kFdsPerLoop;
 }
 
 void tell_master(sys::FdRef master, ipc::Op op, std::string_view payload) {
@@ -182,6 +191,8 @@ Result<std::unique_ptr<Pool>> start_pool(ForkOrder& order, Nursery& nursery, Poo
   setup.config = TRY(read_config(order.fds[position(order, kConfig)], order.body.config_bytes));
   const sandbox::SitePolicy policy = TRY(policy_of(order));
   sys::set_process_title("bulkhead: pool " + setup.config.name);
+  TRY_STATUS(sandbox::limit_process(config::read_limits(setup.config),
+                                    static_cast<uint8_t>(order.body.controllers)));
   const sys::Identity identity = TRY(identity_of(order, setup.config));
   if (!policy.state.empty()) TRY_STATUS(sandbox::prepare_site_state(policy.state, identity));
   const std::vector<sandbox::PrivateDir> dirs = private_dirs();
@@ -201,10 +212,20 @@ Result<std::unique_ptr<Pool>> start_pool(ForkOrder& order, Nursery& nursery, Poo
   return Pool::create(std::move(setup));
 }
 
+// Before anything else: all that the site ever uses is counted in its group.
+Status join_site_group(ForkOrder& order) {
+  if (order.body.has_group == 0) return {};
+  const sys::Fd procs = std::move(order.fds[procs_position(order)]);
+  order.fds.erase(order.fds.begin() + static_cast<ptrdiff_t>(procs_position(order)));
+  order.body.has_group = 0;
+  return sandbox::join_group(procs);
+}
+
 }  // namespace
 
 bool is_complete(const ForkOrder& order) {
-  const size_t fixed = kFixedFds - (order.body.has_access_log == 0 ? 1 : 0);
+  const size_t fixed =
+      kFixedFds - (order.body.has_access_log == 0 ? 1 : 0) + (order.body.has_group == 0 ? 0 : 1);
   return order.fds.size() == fixed + size_t{order.body.loops} * kFdsPerLoop;
 }
 
@@ -213,14 +234,18 @@ Result<sandbox::SitePolicy> policy_of(const ForkOrder& order) {
 }
 
 int run_pool(ForkOrder order, Nursery& nursery) {
-  setpgid(0, 0);  // a terminal's signals are master's to hear
+  // A terminal's signals are master's to hear.  A session of its own is also a scheduling group of
+  // its own where the kernel makes groups by session (sched_autogroup, sched(7)).
+  setsid();
   signal(SIGCHLD, SIG_DFL);
   sys::ignore_sigpipe();
   auto master = sys::FdRef(order.fds[position(order, kMaster)]);
   const sys::FdRef channel(dup(master.get()));  // to say why, should the start fail
   order.fds.emplace_back(channel.get());
   PoolLog log;
-  auto pool = start_pool(order, nursery, log);
+  const Status joined = join_site_group(order);
+  auto pool = !joined ? Result<std::unique_ptr<Pool>>(std::unexpected(joined.error()))
+                      : start_pool(order, nursery, log);
   if (!pool) {
     log.set_send([&](std::string_view payload) { tell_master(channel, ipc::Op::kLog, payload); });
     log.flush_waiting();

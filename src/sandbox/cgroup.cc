@@ -132,6 +132,14 @@ Status join_group(sys::FdRef procs) {
   return {};
 }
 
+Status join_group(sys::FdRef procs, pid_t pid) {
+  const std::string number = std::to_string(pid);
+  if (::write(procs.get(), number.data(), number.size()) < 0) {
+    return fail_errno("putting process " + number + " into the site's cgroup failed");
+  }
+  return {};
+}
+
 Status RunGroup::kill() { return kill_group(directory_); }
 
 bool RunGroup::remove() { return remove_group(site_, name_.c_str()); }

@@ -10,6 +10,8 @@
 // since 5.14 (before: freeze, then signals).
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -29,6 +31,8 @@ std::string controller_names(uint8_t set);
 
 // Puts the calling process into the group whose cgroup.procs `procs` is (as its opener may).
 Status join_group(sys::FdRef procs);
+// The same for another process: one that has not forked yet.
+Status join_group(sys::FdRef procs, pid_t pid);
 
 // One run of a site.  Destroying it kills nothing.
 class RunGroup {
