@@ -14,7 +14,9 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <fstream>
 #include <string>
+#include <vector>
 
 #include "config/pool_mail.h"
 #include "mail/address.h"
@@ -49,6 +51,14 @@ bool read_mail(std::string* out) {
     }
     out->append(part, static_cast<size_t>(n));
   }
+}
+
+// What the site's pool says about its mail, a word a line; nothing outside a view.
+std::vector<std::string> site_options() {
+  std::vector<std::string> words;
+  std::ifstream file(bulkhead::config::kMailOptions);
+  for (std::string line; std::getline(file, line);) words.push_back(line);
+  return words;
 }
 
 std::string host_name() {
@@ -138,7 +148,9 @@ int send(const mail::Options& options) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  auto options = mail::parse_options({argv + 1, argv + argc});
+  std::vector<std::string> words = site_options();
+  words.insert(words.end(), argv + 1, argv + argc);
+  auto options = mail::parse_options(words);
   if (!options) return complain(EX_USAGE, options.error().describe());
   switch (options->mode) {
     case mail::Options::Mode::kHelp:

@@ -108,10 +108,11 @@ TEST(SendmailPath, QuotesWhatItIsGiven) {
   pool.mail_relay = "[::1]:25";
   pool.mail_from = "a@b";
   pool.mail_site_header = true;
-  EXPECT_EQ(sendmail_path(pool, "/usr/lib/x/bulkhead-sendmail"),
-            "'/usr/lib/x/bulkhead-sendmail' -t -i --no-tempfail --relay='[::1]:25' --from='a@b' "
-            "--site='it'\\''s'");
-  EXPECT_EQ(sendmail_path(PoolConfig(), "/s"), "'/s' -t -i --no-tempfail");
+  EXPECT_EQ(sendmail_path(sendmail_options(pool), "/usr/lib/x/bulkhead-sendmail"),
+            "'/usr/lib/x/bulkhead-sendmail' -t -i --no-tempfail '--relay=[::1]:25' '--from=a@b' "
+            "'--site=it'\\''s'");
+  EXPECT_EQ(sendmail_path({}, "/s"), "'/s' -t -i --no-tempfail");
+  EXPECT_TRUE(sendmail_options(PoolConfig()).empty());
 }
 
 }  // namespace

@@ -89,11 +89,17 @@ std::optional<std::string_view> mail_fault(std::string_view name, std::string_vi
   return std::nullopt;
 }
 
-std::string sendmail_path(const PoolConfig& pool, std::string_view program) {
+std::vector<std::string> sendmail_options(const PoolConfig& pool) {
+  std::vector<std::string> out;
+  if (!pool.mail_relay.empty()) out.push_back("--relay=" + pool.mail_relay);
+  if (!pool.mail_from.empty()) out.push_back("--from=" + pool.mail_from);
+  if (pool.mail_site_header) out.push_back("--site=" + pool.name);
+  return out;
+}
+
+std::string sendmail_path(const std::vector<std::string>& options, std::string_view program) {
   std::string line = quoted(program) + " -t -i --no-tempfail";
-  if (!pool.mail_relay.empty()) line += " --relay=" + quoted(pool.mail_relay);
-  if (!pool.mail_from.empty()) line += " --from=" + quoted(pool.mail_from);
-  if (pool.mail_site_header) line += " --site=" + quoted(pool.name);
+  for (const std::string& option : options) line += " " + quoted(option);
   return line;
 }
 

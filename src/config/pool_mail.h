@@ -7,10 +7,16 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace bulkhead::config {
 
 struct PoolConfig;
+
+// Where a site's view has its sendmail: the program, and sendmail_options() a word a line.
+constexpr const char* kMailPlace = "/run/bulkhead-mail";
+constexpr const char* kMailProgram = "/run/bulkhead-mail/sendmail";
+constexpr const char* kMailOptions = "/run/bulkhead-mail/options";
 
 struct MailRelay {
   std::string host;  // name or address, IPv6 without its brackets
@@ -22,9 +28,12 @@ std::optional<MailRelay> parse_relay(std::string_view text);
 // What is wrong with the value of a mail.* directive; nothing when it can be used.
 std::optional<std::string_view> mail_fault(std::string_view name, std::string_view value);
 
-// The command line for PHP's sendmail_path: `program` with the pool's settings as its options,
-// each quoted for the shell.  PHP's mail() takes "try again later" for "it is queued", and nothing
-// is queued here: such failures are told as final ones.
-std::string sendmail_path(const PoolConfig& pool, std::string_view program);
+// The pool's settings as options of bulkhead-sendmail, unquoted.
+std::vector<std::string> sendmail_options(const PoolConfig& pool);
+
+// The command line for PHP's sendmail_path: `program` with `options`, each quoted for the shell.
+// PHP's mail() takes "try again later" for "it is queued", and nothing is queued here: such
+// failures are told as final ones.
+std::string sendmail_path(const std::vector<std::string>& options, std::string_view program);
 
 }  // namespace bulkhead::config

@@ -7,6 +7,7 @@
 #include <map>
 #include <string_view>
 
+#include "config/pool_mail.h"
 #include "master/site_paths.h"
 #include "sandbox/state_dir.h"
 #include "sandbox/tree_walk.h"
@@ -25,6 +26,7 @@ SitePolicy of_pool(const config::PoolConfig& pool, const Options& options) {
                                            : sandbox::Mode::kOn;
   policy.layers =
       static_cast<sandbox::LayerSet>(sandbox::kAllLayers & ~sandbox::layers_of(pool.sandbox_off));
+  policy.mail = config::sendmail_options(pool);
   if (!options.state.empty()) {
     policy.state_root = options.state;
     policy.state = sandbox::site_state(options.state, pool.name);

@@ -10,6 +10,7 @@
 
 #include "config/pool_config.h"
 #include "config/pool_limits.h"
+#include "config/pool_mail.h"
 #include "php/engine.h"
 #include "pool/config_memory.h"
 #include "pool/pool.h"
@@ -27,6 +28,7 @@ namespace bulkhead::pool {
 namespace {
 
 constexpr int kPriorityUnset = 64;
+constexpr const char* kSendmailDefault = "/usr/sbin/sendmail -t -i";  // php-8.2 main/main.c
 constexpr size_t kFixedFds = 4, kFdsPerLoop = 3;
 enum FixedFd : size_t { kConfig, kMaster, kAccessLog, kBell };
 
@@ -145,10 +147,21 @@ void add_own_directories(const sandbox::SitePolicy& policy, bool in_view, bool i
   setenv("TMPDIR", (policy.state + "/tmp").c_str(), 0);
 }
 
+// No setgid sendmail works in a site: ours unless php.ini or the pool says another command.
+void add_sendmail(const sandbox::SitePolicy& policy, const sandbox::Entered& entered,
+                  php::PoolSettings* settings) {
+  if (entered.sendmail.empty()) return;
+  const std::string now = php::ini_value("sendmail_path");
+  if (!now.empty() && now != kSendmailDefault) return;
+  settings->ini.push_back(
+      {"sendmail_path", config::sendmail_path(policy.mail, entered.sendmail), false, false});
+}
+
 php::PoolSettings php_settings(const config::PoolConfig& config, const sandbox::SitePolicy& policy,
-                               bool in_view) {
+                               const sandbox::Entered& entered) {
   php::PoolSettings settings;
-  add_own_directories(policy, in_view, !config.chroot.empty(), &settings);
+  add_own_directories(policy, entered.in_view, !config.chroot.empty(), &settings);
+  if (config.chroot.empty()) add_sendmail(policy, entered, &settings);
   settings.limit_extensions = config.limit_extensions;
   using Kind = config::PhpDefine::Kind;
   for (const config::PhpDefine& d : config.php_values) {
@@ -204,7 +217,7 @@ Result<std::unique_ptr<Pool>> start_pool(ForkOrder& order, Nursery& nursery, Poo
                            filtered ? &*nursery.offered.filter : nullptr,
                            landlock_of(policy, entered, dirs, setup.config.chroot)));
   set_environment(setup.config, identity);
-  php::apply_pool(php_settings(setup.config, policy, entered.in_view), log_php, &log);
+  php::apply_pool(php_settings(setup.config, policy, entered), log_php, &log);
   setup.self_link = std::move(nursery.self_link);
   setup.master = std::move(order.fds[position(order, kMaster)]);
   if (order.body.has_access_log != 0) setup.access_log = std::move(order.fds[kAccessLog]);

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <utility>
 
 #include "ipc/channel.h"
@@ -99,6 +100,14 @@ bool serve_one(sys::Fd& master, std::span<char> buffer, Nursery& nursery) {
   return true;
 }
 
+// Beside this program.
+std::string find_sendmail() {
+  std::error_code unknown;
+  const auto self = std::filesystem::read_symlink("/proc/self/exe", unknown);
+  const std::string path = unknown ? "" : self.parent_path() / "bulkhead-sendmail";
+  return ::access(path.c_str(), X_OK) == 0 ? path : "";
+}
+
 // What this machine offers to every site.  What it does not is said once, on standard error.
 Nursery make_nursery(const std::string& state) {
   Nursery nursery;
@@ -108,11 +117,12 @@ Nursery make_nursery(const std::string& state) {
   } else {
     fprintf(stderr, "sandbox: no system call filter: %s\n", filter.error().describe().c_str());
   }
+  nursery.offered.sendmail = find_sendmail();
   if (state.empty()) {
     nursery.offered.why = "not root";
     return nursery;
   }
-  auto base = sandbox::BaseTree::create(state);
+  auto base = sandbox::BaseTree::create(state, nursery.offered.sendmail);
   if (base) {
     nursery.offered.base = std::move(*base);
   } else {

@@ -5,6 +5,9 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include <cstdio>
+
+#include "config/pool_mail.h"
 #include "sys/mounts.h"
 
 namespace bulkhead::sandbox {
@@ -72,9 +75,26 @@ Result<sys::Fd> mount_small(sys::FdRef at, const char* name, const char* size,
   return tree;
 }
 
+// No file can be made in the machine's own /usr/sbin, and what lies there may be a link to a
+// program that sites use by another name.  Errors: this kernel has no overlayfs.
+Status mount_sbin(sys::FdRef top, const std::string& base, BaseTree* out) {
+  struct stat st {};
+  if (::lstat("/usr/sbin/sendmail", &st) == 0 && S_ISREG(st.st_mode)) return {};
+  const sys::Fd names = TRY(make_dir(top, "sbin-names", 0755));
+  if (::symlinkat(config::kMailProgram, names.get(), "sendmail") < 0)
+    return fail_errno("symlinkat()");
+  const std::string layers = base + "sbin-names:/usr/sbin";
+  const sys::Fd tree = TRY(sys::new_file_system(
+      "overlay", {{"source", "bulkhead"}, {"lowerdir", layers.c_str()}}, {.read_only = true}));
+  const sys::Fd point = TRY(make_dir(top, "sbin", 0755));
+  TRY_STATUS(sys::attach(tree, point));
+  out->sbin = base + "sbin";
+  return {};
+}
+
 }  // namespace
 
-Result<BaseTree> BaseTree::create(const std::string& state_root) {
+Result<BaseTree> BaseTree::create(const std::string& state_root, const std::string& sendmail) {
   const mode_t kept = ::umask(0);
   struct Restore {
     mode_t mask;
@@ -92,7 +112,12 @@ Result<BaseTree> BaseTree::create(const std::string& state_root) {
   TRY_STATUS(copy_etc(source, etc));
   (void)TRY(make_dir(top, "view", 0755));
   const std::string base = state_root + "/base/";
-  return BaseTree{base + "etc", base + "dev", base + "view"};
+  BaseTree out{base + "etc", base + "dev", sendmail, "", base + "view"};
+  if (auto done = mount_sbin(top, base, &out); !sendmail.empty() && !done) {
+    std::fprintf(stderr, "sandbox: sites have no /usr/sbin/sendmail: %s\n",
+                 done.error().describe().c_str());
+  }
+  return out;
 }
 
 }  // namespace bulkhead::sandbox

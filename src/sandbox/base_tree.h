@@ -16,12 +16,15 @@ namespace bulkhead::sandbox {
 // view is built in a namespace of its own.  They lie in a directory that only root may enter.
 struct BaseTree {
   std::string etc, dev;  // two mounts, to be cloned into a view
-  std::string place;     // an empty directory to attach a view's root to
+  // The program that is sendmail in every view, or "".  `sbin`: the machine's /usr/sbin with that
+  // name laid over it; "" where the machine has a program of that name, over which ours goes.
+  std::string sendmail, sbin;
+  std::string place;  // an empty directory to attach a view's root to
 
   // Enters a mount namespace of its own (what the machine mounts later still arrives in it), mounts
-  // a tmpfs over STATE/base and fills it.
+  // a tmpfs over STATE/base and fills it.  `sendmail`: path of bulkhead-sendmail, or "".
   // Errors: names the step; the caller may go on without views.
-  static Result<BaseTree> create(const std::string& state_root);
+  static Result<BaseTree> create(const std::string& state_root, const std::string& sendmail);
 };
 
 // Entries of /etc that a site may see, relative to it; a directory comes with all beneath it.

@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <unistd.h>
 
+#include "config/pool_mail.h"
 #include "sys/process.h"
 
 namespace bulkhead::sandbox {
@@ -92,6 +93,7 @@ Result<Entered> enter(const SitePolicy& policy, const Offered& offered, const sy
     TRY_STATUS(lacks(policy, Layer::kSeccomp, "this kernel has no filters"));
   }
   const bool root = sys::is_root();
+  entered.sendmail = offered.sendmail;
   if (policy.wants(Layer::kPid) && ::getpid() != 1) {
     TRY_STATUS(lacks(policy, Layer::kPid, root ? offered.why : "not root"));
   }
@@ -104,6 +106,7 @@ Result<Entered> enter(const SitePolicy& policy, const Offered& offered, const sy
   if (policy.wants(Layer::kView) && root && offered.base) {
     entered.trees = TRY(enter_view(policy, who, *offered.base, dirs));
     entered.in_view = true;
+    if (!entered.sendmail.empty()) entered.sendmail = config::kMailProgram;
     entered.proc.reset(::open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC));
     return entered;
   }
@@ -137,6 +140,7 @@ LandlockRules landlock_rules(const SitePolicy& policy, const Entered& entered,
     for (const char* path : kDevices) add(&rules, path, PathRule::kReadWrite);
     if (!policy.state.empty()) add(&rules, policy.state, PathRule::kReadWrite);
   }
+  if (!entered.sendmail.empty()) add(&rules, entered.sendmail, PathRule::kReadExec);
   if (entered.proc.valid()) rules.paths.push_back({"/proc", PathRule::kRead, entered.proc});
   for (const Shown& shown : entered.trees) add_tree(&rules, shown);
   return rules;

@@ -24,13 +24,15 @@ struct Offered {
   bool pid_namespace = false;
   std::optional<Filter> filter;  // unset: the kernel has no seccomp filters
   std::string why;
+  std::string sendmail;  // path of bulkhead-sendmail; "" when it is not there
 };
 
 // Where a process has got to.
 struct Entered {
   bool in_view = false;
   std::vector<Shown> trees;
-  sys::Fd proc;  // O_PATH: Landlock's look-ups by name refuse the kernel's own file systems
+  std::string sendmail;  // the path that it has from here, or ""
+  sys::Fd proc;          // O_PATH: Landlock's look-ups by name refuse the kernel's own file systems
 };
 
 // Enters the namespaces and the view that the policy wants and the machine offers.  Without root

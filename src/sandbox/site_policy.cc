@@ -29,6 +29,7 @@ void fields(SitePolicy& p, Form& form) {
   form(p.masks);
   form(p.state_root);
   form(p.state);
+  form(p.mail);
 }
 
 std::string_view layer_name(Layer layer) { return kNames[static_cast<size_t>(layer)]; }

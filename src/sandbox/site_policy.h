@@ -55,6 +55,8 @@ struct SitePolicy {
   std::vector<std::string> masks;
   // STATE, and the site's own part of it, made by state_dir.h; "": none.
   std::string state_root, state;
+  // Options of the site's sendmail (config/pool_mail.h).
+  std::vector<std::string> mail;
 
   [[nodiscard]] bool wants(Layer layer) const {
     return mode != Mode::kOff && (layers & set_of(layer)) != 0;

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "config/pool_mail.h"
 #include "sandbox/mount_points.h"
 #include "sandbox/shown_trees.h"
 #include "sys/directory.h"
@@ -43,6 +44,7 @@ class View {
     TRY_STATUS(own_accounts());
     TRY_STATUS(private_part(dirs));
     TRY_STATUS(sockets());
+    TRY_STATUS(mail());
     TRY_STATUS(trees());
     TRY_STATUS(proc());
     if (!policy_.wide) TRY_STATUS(sys::set_rules(root_, kReadOnly));
@@ -212,6 +214,25 @@ class View {
       TRY_STATUS(mount_at(*fd, Submounts::kWithout, kReadOnly, path, true));
     }
     return {};
+  }
+
+  // sendmail, for PHP and for whoever calls it by its name: no setgid program works in a site.
+  Status mail() {
+    auto program = open_host(base_.sendmail);
+    if (base_.sendmail.empty() || !program) return {};
+    const sys::Fd place = TRY(make_mount_point(root_, config::kMailPlace, PointKind::kDirectory));
+    std::string options;
+    for (const std::string& option : policy_.mail) options += option + "\n";
+    TRY_STATUS(write_file(place, "options", options));
+    (void)TRY(make_mount_point(root_, config::kMailProgram, PointKind::kFile));
+    TRY_STATUS(mount_at(*program, Submounts::kWithout, kReadOnly, config::kMailProgram, false));
+    if (!base_.sbin.empty()) {
+      return mount_known(base_.sbin, Submounts::kWithout, kReadOnly, "/usr/sbin");
+    }
+    auto theirs = find_in_view(root_, "/usr/sbin/sendmail");
+    if (!theirs) return {};
+    const sys::Fd ours = TRY(sys::clone_tree(*program, Submounts::kWithout, kReadOnly));
+    return sys::attach(ours, *theirs);
   }
 
   Status trees() {
