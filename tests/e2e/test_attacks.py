@@ -218,7 +218,8 @@ def test_nonsense_in_the_ring(sites):
 def test_a_stopped_pool_and_a_killed_pool(sites):
     """A worker may do to its own pool what it likes."""
     sites.a_is_back()
-    pool, = sites.processes('bulkhead: pool a')
+    # A worker that was just forked has its pool's title for a moment.
+    pool, = wait_for(lambda: len(found := sites.processes('bulkhead: pool a')) == 1 and found, why='one pool')
     # The first process of its namespace hears no such signal from inside; so stop it from outside.
     sites.attack(f'posix_kill(posix_getppid(), {int(signal.SIGSTOP)});')
     sites.well()
@@ -234,7 +235,7 @@ def test_a_stopped_pool_and_a_killed_pool(sites):
     sites.attack('posix_kill(-1, 9);')
     sites.well()
     sites.a_is_back()
-    assert sites.processes('bulkhead: pool a') == [pool]
+    wait_for(lambda: sites.processes('bulkhead: pool a') == [pool], why='the same pool')
 
 
 def test_who_may_be_signalled_and_looked_at(sites):
