@@ -29,6 +29,7 @@ class Work:
     body: str = ''       # a file in the work folder
     headers: str = ''
     idle: int = 0
+    busy: bool = False   # every core has a busy loop beside
     sites: int = 0
     paths: str = ''
     against: str = 'Stock'   # the peer the target is against
@@ -40,6 +41,7 @@ WORKS = [
     Work('one-line PHP, 64 connections', '/hello.php', 'cpu', 1 / 5),
     Work('one-line PHP, 64 connections', '/hello.php', 'rate', 4.0),
     Work('one-line PHP, 1 connection', '/hello.php', 'p50', 0.8, connections=1),
+    Work('one-line PHP, 1 connection, cores busy', '/hello.php', 'p50', 0.8, connections=1, busy=True),
     Work('phpinfo page', '/info.php', 'cpu', 0.65),
     Work('64 KB POST to PHP', '/post.php', 'cpu', 0.6, method='POST', body='64k', headers='Content-Type: application/octet-stream'),
     Work('1 MB JSON from PHP', '/json.php', 'cpu', 0.6),

@@ -10,7 +10,6 @@ namespace bulkhead::front {
 namespace {
 constexpr uint32_t kIdleTurns = 16;  // polls without result before a link is left to its eventfd
 constexpr loop::Millis kRescueAfter{1};
-constexpr uint32_t kProbeEvery = 64;  // sleeps between two tries whether spinning pays (again)
 }  // namespace
 
 bool SiteClient::Impl::report_failures() {
@@ -63,14 +62,14 @@ bool SiteClient::poll() {
   std::erase_if(impl_->graveyard, [](const auto& link) { return !link->has_streams(); });
   bool worked = impl_->report_failures();
   if (impl_->poll_links()) {
-    impl_->measure_gap();
+    impl_->end_spin(ring::SpinPolicy::Outcome::kAnswered);
     worked = true;
   }
   return worked;
 }
 
 bool SiteClient::prepare_sleep() {
-  impl_->spinning = false;
+  impl_->end_spin(ring::SpinPolicy::Outcome::kInVain);
   if (!impl_->failing.empty() || !impl_->failed_files.empty()) return false;
   bool may_sleep = true;
   for (size_t i = 0; i < impl_->hot.size();) {
@@ -115,25 +114,24 @@ void SiteClient::Impl::rescue() {
   if (!watched.empty()) rescue_timer.arm(loop, kRescueAfter);
 }
 
-// From when the loop had nothing to do until a ring had something again.
-void SiteClient::Impl::measure_gap() {
+// The loop has looked at the rings for a while instead of sleeping: what came of it.
+void SiteClient::Impl::end_spin(ring::SpinPolicy::Outcome outcome) {
+  if (!spinning) return;
   spinning = false;
-  if (waiting_since == loop::Clock::time_point{}) return;
-  double us = std::chrono::duration<double, std::micro>(loop::Clock::now() - waiting_since).count();
-  waiting_since = {};
-  double cap = 4.0 * static_cast<double>(limits.spin_max.count());
-  gap_us += (std::min(us, cap) - gap_us) / 8;
+  const auto now = loop::Clock::now();
+  spin.learn(outcome, limits.spin_max, now - spin_began, now);
 }
 
 loop::Micros SiteClient::spin_budget() {
   Impl& impl = *impl_;
-  if (impl.hot.empty() || impl.limits.spin_max.count() == 0) return loop::Micros(0);
-  if (impl.waiting_since == loop::Clock::time_point{}) impl.waiting_since = loop::Clock::now();
-  bool pays = impl.gap_us < static_cast<double>(impl.limits.spin_max.count()) / 2;
-  bool probe = ++impl.sleeps % kProbeEvery == 0;
-  if (!pays && !probe) return loop::Micros(0);
-  impl.spinning = true;
-  return impl.limits.spin_max;
+  if (impl.hot.empty() || impl.limits.spin_max.count() <= 0) return loop::Micros(0);
+  const auto now = loop::Clock::now();
+  const loop::Micros budget = impl.spin.budget(impl.limits.spin_max, now);
+  if (budget.count() > 0) {
+    impl.spinning = true;
+    impl.spin_began = now;
+  }
+  return budget;
 }
 
 }  // namespace bulkhead::front

@@ -15,6 +15,7 @@
 #include "front/site_link.h"
 #include "front/site_shares.h"
 #include "loop/event_loop.h"
+#include "ring/spin.h"
 
 namespace bulkhead::front {
 
@@ -53,7 +54,7 @@ struct SiteClient::Impl : RingStream::Owner, SiteLink::Owner {
   bool poll_links();
   bool report_failures();
   void cool(size_t index);
-  void measure_gap();
+  void end_spin(ring::SpinPolicy::Outcome outcome);
 
   // RingStream::Owner
   loop::EventLoop& event_loop() override { return loop; }
@@ -84,11 +85,10 @@ struct SiteClient::Impl : RingStream::Owner, SiteLink::Owner {
   std::vector<SiteLink*> watched;
   loop::Timer rescue_timer{[this] { rescue(); }};
 
-  // How long front waits for a ring, to know whether spinning pays.
+  // Looks at the rings before a sleep.
   bool spinning = false;
-  uint32_t sleeps = 0;
-  double gap_us = 1000;
-  loop::Clock::time_point waiting_since{};
+  ring::SpinPolicy spin;
+  loop::Clock::time_point spin_began{};
 };
 
 }  // namespace bulkhead::front

@@ -19,9 +19,8 @@ constexpr auto kRelease = std::memory_order_release;
 constexpr uint32_t kResponseMask = kResponseBytes - 1;
 constexpr uint32_t kBodyMask = kBodyBytes - 1;
 constexpr uint32_t kHeader = sizeof(FrameHeader);
-constexpr int kSpinTurns = 32;                // looks at the slots between two looks at the clock
-constexpr uint32_t kLongUs = 40;              // requests of this length deserve a worker each
-constexpr uint32_t kSpinBackoffMax = 16'384;  // waits without spinning after bad experience
+constexpr int kSpinTurns = 32;    // looks at the slots between two looks at the clock
+constexpr uint32_t kLongUs = 40;  // requests of this length deserve a worker each
 
 // See front_ring.cc: orders "I sleep" before the last look for work.
 void full_fence() { std::atomic_thread_fence(std::memory_order_seq_cst); }
@@ -134,22 +133,24 @@ void WorkerRing::wake_one_if_pending() {
   }
 }
 
-bool WorkerRing::spin_pays(std::chrono::microseconds spin_max) {
-  if (!was_alone_ || spin_max.count() <= 0 || wait_average_us_ > spin_max.count()) return false;
-  if (spin_pause_ == 0) return true;
-  --spin_pause_;
-  return false;
-}
-
 bool WorkerRing::spin(uint32_t worker, std::chrono::microseconds spin_max, Clock::time_point start,
                       const std::atomic<bool>& stop) {
-  while (Clock::now() - start < spin_max && !stop.load(kRelaxed)) {
-    for (int i = 0; i < kSpinTurns; ++i) {
-      if (pending() != 0 && claim(worker)) return true;
-      pause_cpu();
+  const auto budget = spin_.budget(spin_max, start);
+  // Others are waiting or running: the next request comes without a wait, or somebody needs the
+  // processor.
+  if (budget.count() <= 0 || !was_alone_) return false;
+  bool got = false;
+  Clock::time_point now = start;
+  while (!got && now - start < budget && !stop.load(kRelaxed)) {
+    for (int i = 0; !got && i < kSpinTurns; ++i) {
+      got = pending() != 0 && claim(worker);
+      if (!got) pause_cpu();
     }
+    now = Clock::now();
   }
-  return false;
+  using Outcome = SpinPolicy::Outcome;
+  spin_.learn(got ? Outcome::kAnswered : Outcome::kInVain, budget, now - start, now);
+  return got;
 }
 
 Wait WorkerRing::wait_for_request(uint32_t worker, std::chrono::microseconds spin_max,
@@ -157,30 +158,14 @@ Wait WorkerRing::wait_for_request(uint32_t worker, std::chrono::microseconds spi
                                   const std::atomic<bool>& stop) {
   BH_CHECK(worker < kWorkersMax && slot_ == nullptr);
   if (stop.load(kRelaxed)) return Wait::kStopped;
-  if (claim(worker)) {
-    wait_average_us_ -= wait_average_us_ / 8;
-    return Wait::kRequest;
-  }
+  if (claim(worker)) return Wait::kRequest;
   Clock::time_point start = Clock::now();
-  auto waited = [&](Wait result) {
-    auto us = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - start).count();
-    wait_average_us_ += (static_cast<int32_t>(std::min<int64_t>(us, 1000)) -
-                         static_cast<int32_t>(wait_average_us_)) /
-                        8;
-    return result;
-  };
-  if (spin_pays(spin_max)) {
-    bool got = spin(worker, spin_max, start, stop);
-    // Twice the time or more: another process had the processor, perhaps the very one that writes
-    // requests.  Spinning then costs everybody, and a sleeper is scheduled sooner than a spinner.
-    bool preempted = Clock::now() - start > 2 * spin_max;
-    if (preempted) {
-      spin_pause_ = spin_backoff_ = std::clamp(spin_backoff_ * 4, 256U, kSpinBackoffMax);
-    } else if (spin_backoff_ > 0) {
-      --spin_backoff_;
-    }
-    if (got) return waited(Wait::kRequest);
-  }
+  if (spin(worker, spin_max, start, stop)) return Wait::kRequest;
+  return sleep_for_request(worker, timeout, start, stop);
+}
+
+Wait WorkerRing::sleep_for_request(uint32_t worker, std::chrono::milliseconds timeout,
+                                   Clock::time_point start, const std::atomic<bool>& stop) {
   std::atomic<uint32_t>& word = bell().wake[worker];
   for (;;) {
     uint32_t seen = word.load();
@@ -200,7 +185,7 @@ Wait WorkerRing::wait_for_request(uint32_t worker, std::chrono::microseconds spi
       if (got) woken = false;  // used for this request
     }
     if (woken && (got || stopped || !in_time)) wake_one_if_pending();
-    if (got) return waited(Wait::kRequest);
+    if (got) return Wait::kRequest;
     if (stopped) return Wait::kStopped;
     if (!in_time) return Wait::kTimeout;
   }

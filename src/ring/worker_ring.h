@@ -18,6 +18,7 @@
 
 #include "base/error.h"
 #include "ring/layout.h"
+#include "ring/spin.h"
 #include "sys/fd.h"
 #include "sys/shared_memory.h"
 
@@ -72,8 +73,8 @@ class WorkerRing {
 
   // ---- Worker ----
 
-  // Waits for a request and takes the oldest of some segment: spins up to `spin_max` while recent
-  // waits were short, then sleeps.  `stop` is read often; a signal handler that sets it should call
+  // Waits for a request and takes the oldest of some segment: spins up to `spin_max` where that
+  // pays (spin.h), then sleeps.  `stop` is read often; a signal handler that sets it should call
   // interrupt().  Negative timeout: for ever.  `worker` < kWorkersMax, unique among live workers.
   Wait wait_for_request(uint32_t worker, std::chrono::microseconds spin_max,
                         std::chrono::milliseconds timeout, const std::atomic<bool>& stop);
@@ -143,9 +144,11 @@ class WorkerRing {
   Bell& bell() const { return *static_cast<Bell*>(bell_.data()); }
   bool claim(uint32_t worker);
   void begin(uint32_t segment, uint32_t slot);
-  bool spin_pays(std::chrono::microseconds spin_max);
   bool spin(uint32_t worker, std::chrono::microseconds spin_max,
             std::chrono::steady_clock::time_point start, const std::atomic<bool>& stop);
+  Wait sleep_for_request(uint32_t worker, std::chrono::milliseconds timeout,
+                         std::chrono::steady_clock::time_point start,
+                         const std::atomic<bool>& stop);
   bool set_idle(uint32_t worker);
   bool clear_idle(uint32_t worker);
   void wake_one_if_pending();
@@ -168,11 +171,10 @@ class WorkerRing {
   bool malformed_ = false, ended_ = false;
   size_t inline_read_ = 0;
   uint32_t body_tail_ = 0;
-  uint32_t head_ = 0, published_ = 0;           // response bytes written, and made visible
-  uint32_t open_frame_ = 0;                     // position of the last unpublished frame's header
-  FrameHeader open_header_{};                   // kind 0: none
-  uint32_t wait_average_us_ = 1000;             // how long recent waits for a request took
-  uint32_t spin_backoff_ = 0, spin_pause_ = 0;  // waits that do not spin, because it went badly
+  uint32_t head_ = 0, published_ = 0;  // response bytes written, and made visible
+  uint32_t open_frame_ = 0;            // position of the last unpublished frame's header
+  FrameHeader open_header_{};          // kind 0: none
+  SpinPolicy spin_;
   std::chrono::steady_clock::time_point begun_{};  // the request in hand
   uint32_t service_average_us_ = 1000;             // how long recent requests took
   bool was_alone_ = false;                         // the last one, when it ended
