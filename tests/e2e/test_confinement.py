@@ -84,7 +84,7 @@ def works(server):
 def back_again(server, old):
     """A new front serves; returns its pid."""
     wait_for(lambda: [p for p, f in descendants(server.pid).items() if 'bulkhead: front' in f[2] and p != old],
-             why='a new front')
+             40, 'a new front')
     assert works(server)
     return front(server)
 

@@ -94,8 +94,8 @@ class Site:
 
     @contextlib.contextmanager
     def running(self, *words, **kwargs):
-        process = subprocess.Popen(self.line(*words), stdin=subprocess.DEVNULL, text=True,
-                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, **kwargs)
+        kwargs.setdefault('stdin', subprocess.DEVNULL)
+        process = subprocess.Popen(self.line(*words), text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **kwargs)
         try:
             yield process
         finally:
@@ -220,12 +220,14 @@ def test_a_command_has_every_layer_of_its_pool_and_none_of_its_descriptors(site)
 
 def test_a_sleeping_site_wakes_and_stays_awake_while_a_command_runs(site):
     wait_for(lambda: site.pool('one') is None, 20, 'the site to fall asleep')
-    with site.running('one', '--', 'sh', '-c', 'echo up; sleep 4; echo done') as caller:
+    with site.running('one', '--', 'sh', '-c', 'echo up; sleep 4; echo done; read x', stdin=subprocess.PIPE) as caller:
         assert caller.stdout.readline() == 'up\n'
         pool = site.pool('one')
         assert pool is not None
         assert caller.stdout.readline() == 'done\n'
         assert site.pool('one') == pool
+        caller.stdin.write('\n')
+        caller.stdin.flush()
         assert caller.wait(10 * SLOW) == 0
     wait_for(lambda: site.pool('one') is None, 20, 'the site to fall asleep again')
 

@@ -3,6 +3,7 @@
 In the texts, @DIR@ is that folder, @PORT@ (@PORT2@, @PORT3@) free ports, @TOP@ the checkout.
 """
 import os
+import random
 import re
 import shutil
 import signal
@@ -30,9 +31,14 @@ def wait_for(what, seconds=15, why='condition'):
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(('127.0.0.1', 0))
-        return s.getsockname()[1]
+    """A port that nobody has: below those that the kernel hands to outgoing connections (of other tests, say)."""
+    while True:
+        with socket.socket() as s:
+            try:
+                s.bind(('127.0.0.1', random.randrange(12000, 32000)))
+                return s.getsockname()[1]
+            except OSError:
+                pass
 
 
 def processes():
@@ -217,7 +223,7 @@ class Server:
         return http.Connection(('127.0.0.1', port or self.port), timeout * SLOW)
 
     def fetch(self, path, method='GET', port=None, **kwargs):
-        return http.fetch(('127.0.0.1', port or self.port), path, method=method, timeout=20 * SLOW, **kwargs)
+        return http.fetch(('127.0.0.1', port or self.port), path, method=method, timeout=60 * SLOW, **kwargs)
 
     def raw(self, data, methods=('GET',), timeout=20):
         """Sends bytes; returns the responses that follow, one per method named."""
