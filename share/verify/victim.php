@@ -3,6 +3,12 @@
 // the victim's own web root, removed after the run.
 declare(strict_types=1);
 error_reporting(0);
+// Only verify itself may ask: else whoever reads the request in a log could have this script work for
+// him. The word comes in a header, which no log keeps.
+if (!hash_equals('@TOKEN@', $_SERVER['HTTP_X_BHV_TOKEN'] ?? '')) {
+    http_response_code(403);
+    exit;
+}
 header('Content-Type: application/json');
 
 function answer(array $what): never {

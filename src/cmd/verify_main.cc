@@ -21,9 +21,12 @@ int main(int argc, char** argv) {
   app.add_option("--pid", request.places.pid, "pid file of the running server");
   app.add_option("--prefix", request.places.prefix, "where relative paths start");
   app.add_option("--layer-off", request.layers_off, "with --new: leave this layer out (repeatable)")
+      ->allow_extra_args(false)
       ->check(CLI::IsMember({"view", "pid", "ipc", "landlock", "seccomp", "cgroup"}));
-  app.add_option("--pool-line", request.pool_lines, "with --new: add this line to both pool files");
-  app.add_option("--probe", request.wanted.ids, "only this probe (repeatable)");
+  app.add_option("--pool-line", request.pool_lines, "with --new: add this line to both pool files")
+      ->allow_extra_args(false);
+  app.add_option("--probe", request.wanted.ids, "only this probe (repeatable)")
+      ->allow_extra_args(false);
   app.add_flag("--quick", request.wanted.quick, "leave the loads of group E out");
   app.add_flag("--list", request.list, "list the probes");
   app.add_flag("--json", request.json, "print JSON");

@@ -109,6 +109,22 @@ std::string limits_line(std::string_view json) {
   return out + "\n";
 }
 
+// What nobody should have to find in a column.
+std::string warnings(std::string_view json) {
+  std::string open;
+  size_t at = json.find("\"sites\":[");
+  while (at != std::string_view::npos &&
+         (at = json.find("{\"id\":", at)) != std::string_view::npos) {
+    if (json_value(json, "sandbox", at) == "off") {
+      open += " " + std::string(json_value(json, "name", at));
+    }
+    at += 1;
+  }
+  if (open.empty()) return "";
+  return "WARNING: SANDBOX OFF:" + open +
+         ": only file permissions stand between these sites and all others\n";
+}
+
 std::string status_table(std::string_view json) {
   auto text = [&](std::string_view name) { return std::string(json_value(json, name)); };
   std::string out = "bulkhead " + text("version") + " (" + text("role") + "), pid " + text("pid") +
@@ -126,7 +142,7 @@ std::string status_table(std::string_view json) {
     print_site(json.substr(at, end == std::string_view::npos ? end : end - at), &out);
     at = end;
   }
-  return out;
+  return out + warnings(json);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 // Runs in: bulkhead-probe.
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -71,9 +72,14 @@ void write_out(std::string_view text) {
   }
 }
 
-Finding read_path(const std::string& path, size_t bytes_max) {
+namespace {
+Finding read_from(const std::string& path, size_t bytes_max, off_t from) {
   int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) return refused("open " + path);
+  if (from > 0 && ::lseek(fd, from, SEEK_SET) < 0) {
+    ::close(fd);
+    return refused("read the end of " + path, ESPIPE);
+  }
   std::string text;
   char bytes[4096];
   ssize_t n = 0;
@@ -84,6 +90,16 @@ Finding read_path(const std::string& path, size_t bytes_max) {
   ::close(fd);
   if (n < 0 && text.empty()) return refused("read " + path, error);
   return obtained(std::move(text));
+}
+}  // namespace
+
+Finding read_path(const std::string& path, size_t bytes_max) {
+  return read_from(path, bytes_max, 0);
+}
+Finding read_end(const std::string& path, size_t bytes_max) {
+  struct stat st {};
+  bool longer = ::stat(path.c_str(), &st) == 0 && static_cast<size_t>(st.st_size) > bytes_max;
+  return read_from(path, bytes_max, longer ? st.st_size - static_cast<off_t>(bytes_max) : 0);
 }
 
 Finding list_directory(const std::string& path) {

@@ -72,6 +72,8 @@ void write_out(std::string_view text);
 
 // At most `bytes_max` of a file, or the refusal.
 Finding read_path(const std::string& path, size_t bytes_max = 65536);
+// Likewise the last `bytes_max`.
+Finding read_end(const std::string& path, size_t bytes_max);
 // Names in a directory, one a line.
 Finding list_directory(const std::string& path);
 

@@ -67,6 +67,8 @@ Reply get(uint16_t port, const std::string& host, const std::string& target,
   return parse_reply(connection.receive_all(patience));
 }
 
+std::string token_header(const std::string& token) { return "X-Bhv-Token: " + token + "\r\n"; }
+
 std::string percent(std::string_view text) {
   constexpr char kHex[] = "0123456789ABCDEF";
   std::string out;

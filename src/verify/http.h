@@ -38,6 +38,8 @@ class Connection {
 [[nodiscard]] Reply get(uint16_t port, const std::string& host, const std::string& target,
                         const std::string& headers = "",
                         std::chrono::milliseconds patience = std::chrono::seconds(10));
+// The header by which a planted script knows verify.
+[[nodiscard]] std::string token_header(const std::string& token);
 // "a b/c" -> "a%20b%2Fc"
 [[nodiscard]] std::string percent(std::string_view text);
 

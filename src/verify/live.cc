@@ -34,10 +34,12 @@ master::Options options_of(const Places& places) {
   return options;
 }
 
+const std::vector<std::string> kLayers = {"view", "pid", "ipc", "landlock", "seccomp", "cgroup"};
+
 // The port of a listening address that 127.0.0.1 reaches; 0: none.
 uint16_t loopback_port(const config::Listen& listen) {
   sockaddr_in address{};
-  if (listen.sockaddr.size() < sizeof address) return 0;
+  if (listen.sockaddr.size() < sizeof address || listen.ssl) return 0;  // we speak no TLS
   std::memcpy(&address, listen.sockaddr.data(), sizeof address);
   if (address.sin_family != AF_INET) return 0;
   uint32_t host = ntohl(address.sin_addr.s_addr);
@@ -81,14 +83,25 @@ Result<Server> live_server(const Places& places) {
     site.name = row.name;
     site.runs_php = row.has_pool;
     if (row.listen.starts_with("unix:")) site.pool_socket = row.listen.substr(5);
-    if (const auto* pool = loaded->pool_of(row)) site.sandbox = pool->sandbox;
+    if (const auto* pool = loaded->pool_of(row)) {
+      site.sandbox = pool->sandbox;
+      site.layers_off = site.sandbox == "off" ? kLayers : pool->sandbox_off;
+    }
     site.user = TRY(sys::find_identity(row.user, row.group));
     const auto& openers = loaded->snapshot.opener_of_server;
     for (size_t i = 0; i < openers.size() && site.root.empty(); ++i) {
       if (openers[i] == row.id) add_server(*loaded->model, *loaded->model->servers[i], &site);
     }
+    // "@user" is no name that an administrator gave.
+    if (!site.runs_php && !site.host.empty()) site.name = site.host;
     // Without a web root that can be reached there is nothing to plant evidence in.
-    if (!site.root.empty() && site.port != 0) server.sites.push_back(std::move(site));
+    if (site.root.empty()) {
+      server.notes.push_back(site.name + " has no server block with a root: not attacked");
+    } else if (site.port == 0) {
+      server.notes.push_back(site.name + " has no plain HTTP port on 127.0.0.1: not attacked");
+    } else {
+      server.sites.push_back(std::move(site));
+    }
   }
   return server;
 }

@@ -3,6 +3,7 @@
 // Runs in: bulkhead-verify.  The victim is asked quietly for three seconds, then during the attack,
 // in the same run; each figure is the median of the 99th percentiles of three windows.
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -65,7 +66,7 @@ void ask_in_parallel(Pair& pair, const std::string& target, int count) {
     std::vector<Connection> open;
     for (int i = 0; i < count; ++i) {
       Connection connection(pair.attacker.port);
-      connection.send(request_text(pair.attacker.host, target));
+      connection.send(pair.attack_request(target));
       open.push_back(std::move(connection));
     }
     for (Connection& connection : open) (void)connection.receive_all(10s);
@@ -140,6 +141,7 @@ Result<Measured> measure_under_attack(Pair& pair, const std::string& id) {
   if (helper < 0) return fail_errno("fork failed");
   if (helper == 0) {
     ::setpgid(0, 0);
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // it has no end of its own
     ::signal(SIGPIPE, SIG_IGN);
     attack_over_http(pair, id);
     ::_exit(0);

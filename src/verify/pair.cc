@@ -17,6 +17,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
+constexpr const char* kNoPrograms = "the attacking site runs no programs";
+
 std::string lines_of(const std::map<std::string, std::string>& facts) {
   std::string out;
   for (const auto& [key, value] : facts) {
@@ -49,15 +51,19 @@ bool Wanted::wants(const Probe& probe) const {
 }
 
 Pair::Pair(Server& s, Site& a, Site& v, Record& r)
-    : server(s), attacker(a), victim(v), record(r), tag("bhv" + random_hex(12)) {}
+    : server(s),
+      attacker(a),
+      victim(v),
+      record(r),
+      tag("bhv" + random_hex(12)),
+      attacker_token_(random_hex(32)),
+      victim_token_(random_hex(32)) {}
 
 Pair::~Pair() {
-  if (victim.runs_php && !session_.empty()) {
-    ask_victim("session_end", "&id=" + session_);
-    ask_victim("apcu_end");
-  }
   victim_process.end();
   machine_.end();
+  // A live site is left as it was found at once.  What could not be removed stays in the record.
+  (void)record.remove_planted();
 }
 
 const std::string& Pair::marker(const std::string& key) {
@@ -122,10 +128,13 @@ Status Pair::make_link(const Site& site, const std::string& target, const std::s
 }
 
 Reply Pair::from_attacker(const std::string& target, const std::string& headers) const {
-  return get(attacker.port, attacker.host, target, headers);
+  return get(attacker.port, attacker.host, target, token_header(attacker_token_) + headers);
+}
+std::string Pair::attack_request(const std::string& target) const {
+  return request_text(attacker.host, target, token_header(attacker_token_));
 }
 Reply Pair::from_victim(const std::string& target, const std::string& headers) const {
-  return get(victim.port, victim.host, target, headers);
+  return get(victim.port, victim.host, target, token_header(victim_token_) + headers);
 }
 
 std::string Pair::php_target(const std::string& id, const std::string& more) const {
@@ -136,6 +145,7 @@ std::string Pair::php_target(const std::string& id, const std::string& more) con
 
 Finding Pair::php(const std::string& id, const std::string& more) {
   if (!attacker.runs_php) return cannot("the attacking site runs no PHP");
+  if (!no_script_.empty()) return cannot(no_script_);
   Reply reply = from_attacker(php_target(id, more));
   if (reply.status == 0) return cannot("the attacker's script was not answered");
   if (reply.status != 200) {
@@ -144,10 +154,13 @@ Finding Pair::php(const std::string& id, const std::string& more) {
   return parse_finding(reply.body);
 }
 
-std::string Pair::ask_victim(const std::string& question, const std::string& more) {
-  return from_victim("/" + tag + "-v.php?do=" + question + "&tag=" + tag + "&secret=" +
-                     percent(facts["secret"]) + "&own_root=" + percent(victim.root) + more)
-      .body;
+std::string Pair::question(const std::string& what, const std::string& more) const {
+  return "/" + tag + "-v.php?do=" + what + "&tag=" + tag +
+         "&secret=" + percent(facts.at("secret")) + "&own_root=" + percent(victim.root) + more;
+}
+
+std::string Pair::ask_victim(const std::string& what, const std::string& more) {
+  return from_victim(question(what, more)).body;
 }
 
 long Pair::check(const std::string& what) {
@@ -158,6 +171,7 @@ long Pair::check(const std::string& what) {
 }
 
 Result<Process> Pair::begin_native(const std::string& id, int seconds) {
+  if (!attacker.runs_php) return fail(kNoPrograms);
   Process attack = TRY(start_in(attacker, {"attack"}));
   auto told = facts;
   told["seconds"] = std::to_string(seconds);
@@ -175,7 +189,8 @@ Finding Pair::native(const std::string& id) {
 
 // One process for many probes; one that breaks it is answered for and the rest goes on.
 void Pair::run_native(const std::vector<const Probe*>& wanted, const Tell& tell) {
-  auto attack = start_in(attacker, {"attack"});
+  Result<Process> attack =
+      attacker.runs_php ? start_in(attacker, {"attack"}) : Result<Process>(fail(kNoPrograms));
   if (attack) attack->send(lines_of(facts));
   for (const Probe* probe : wanted) {
     Finding finding = cannot("no program runs in the attacker's sandbox");

@@ -33,8 +33,8 @@ class Pair {
   Pair(const Pair&) = delete;
   Pair& operator=(const Pair&) = delete;
 
-  // Plants the evidence.  Errors: nothing at all could be planted.
-  Status prepare();
+  // Plants the evidence; what could not be planted is not sought.
+  void prepare();
   // Everything but How::kLast.
   void run(const Wanted& wanted, const Tell& tell);
   // How::kLast, for servers of our own; `stop` stops the server.
@@ -59,10 +59,13 @@ class Pair {
   [[nodiscard]] std::string php_target(const std::string& id, const std::string& more = "") const;
   // A question to the victim's PHP; its answer as JSON text.
   std::string ask_victim(const std::string& question, const std::string& more = "");
+  [[nodiscard]] std::string question(const std::string& what, const std::string& more = "") const;
   // A number that the victim's process answers ("signals", "lock"); -1: no answer.
   long check(const std::string& what);
   Reply from_attacker(const std::string& target, const std::string& headers = "") const;
   Reply from_victim(const std::string& target, const std::string& headers = "") const;
+  // A request for the attacker's script that the script will answer, as text.
+  [[nodiscard]] std::string attack_request(const std::string& target) const;
   // Writes a file as the site's user and notes it for removal.
   Status write_file(const Site& site, const std::string& path, const std::string& text, int mode,
                     bool old = false);
@@ -73,7 +76,9 @@ class Pair {
   void missing(const std::string& key, const std::string& why) { evidence.missing[key] = why; }
 
  private:
-  Status plant_files();
+  void plant_files();
+  Status plant_open_directory(const std::string& path);
+  void plant_scripts();
   void plant_process();
   void plant_php();
   void plant_server();
@@ -83,6 +88,9 @@ class Pair {
   void run_one(const Probe& probe, const Tell& tell);
   Process machine_;  // a service of the machine itself, as root
   std::string session_;
+  // What makes a site's script answer; neither site ever learns the other's.
+  std::string attacker_token_, victim_token_;
+  std::string no_script_;  // why the attacker has no script; "" when it has
 };
 
 // Staged probes by id (staged_*.cc).

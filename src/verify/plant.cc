@@ -16,12 +16,31 @@
 #include "sys/process.h"
 #include "verify/embedded.h"
 #include "verify/pair.h"
+#include "verify/report.h"
 
 namespace bulkhead::verify {
 namespace {
 
 using namespace std::chrono_literals;
 using nlohmann::json;
+
+// What a victim's process can hold.
+constexpr const char* kOfProcess[] = {
+    "tmp", "var_tmp", "dev_shm", "memory",   "cmdline",     "environ", "fd",   "shm",
+    "msg", "sem",     "mq",      "abstract", "path_socket", "signal",  "bait", "squat"};
+
+// Whether the end of a log says `text`.  The log may lie in a directory of the site, who may have
+// put anything in its place: a pipe must not make us wait.
+bool log_holds(const std::string& path, const std::string& text) {
+  constexpr off_t kEnd = 1 << 20;
+  sys::Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY));
+  struct stat st {};
+  if (!fd.valid() || ::fstat(fd.get(), &st) != 0 || !S_ISREG(st.st_mode)) return false;
+  std::string end(static_cast<size_t>(std::min(st.st_size, kEnd)), '\0');
+  ssize_t n =
+      ::pread(fd.get(), end.data(), end.size(), st.st_size - static_cast<off_t>(end.size()));
+  return n > 0 && end.find(text) != std::string::npos;
+}
 
 // The pid a process has for the machine: by an argument that nobody else has.
 std::string find_process(const std::string& argument, uid_t uid) {
@@ -39,50 +58,76 @@ std::string find_process(const std::string& argument, uid_t uid) {
 
 }  // namespace
 
-Status Pair::prepare() {
+void Pair::prepare() {
   facts["tag"] = tag;
   facts["own_root"] = attacker.root;
   facts["base"] = std::filesystem::path(victim.root).parent_path();
-  TRY_STATUS(plant_files());
-  plant_process();
+  plant_files();
+  plant_scripts();
+  if (victim.runs_php) {
+    plant_process();
+  } else {
+    for (const char* key : kOfProcess) missing(key, "the victim is a site without programs");
+  }
   plant_server();
   if (victim.runs_php) plant_php();
-  return {};
 }
 
-Status Pair::plant_files() {
+// A site may be unable to write in its own web root; then no file of it can be sought.
+void Pair::plant_files() {
   const std::string stem = victim.root + "/" + tag;
   facts["secret"] = stem + "-secret.php";
   facts["public"] = stem + "-config.inc";
   facts["planted"] = stem + "-open/by-" + attacker.user.name;
-  facts["victim_script"] = stem + "-v.php";
-  TRY_STATUS(write_file(victim, facts["secret"],
-                        "<?php\n$bhv_secret = '" + marker("secret") + "';\n", 0400, true));
-  TRY_STATUS(write_file(victim, facts["public"], marker("public") + "\n", 0644));
-  if (victim.runs_php) {
-    TRY_STATUS(write_file(victim, facts["victim_script"], std::string(victim_php()), 0644, true));
-  }
-  if (attacker.runs_php) {
-    TRY_STATUS(write_file(attacker, attacker.root + "/" + tag + "-a.php",
-                          std::string(attacker_php()), 0644, true));
-  }
-  TRY_STATUS(record.note_file(victim.user.name, stem + "-open"));
-  TRY_STATUS(record.note_file(victim.user.name, facts["planted"]));
-  TRY_STATUS(as_user(victim.user, [&]() -> Status {
-    if (::mkdir((stem + "-open").c_str(), 0777) != 0) return fail_errno("mkdir " + stem + "-open");
-    ::chmod((stem + "-open").c_str(), 0777);
-    return {};
-  }));
-  TRY_STATUS(write_file(victim, stem + "-open/" + tag + "-listed", "", 0644));
-  planted("secret");
-  planted("public");
+  auto plant = [&](const char* key, Status done) {
+    if (done) {
+      planted(key);
+    } else {
+      missing(key, done.error().describe());
+    }
+  };
+  plant("secret", write_file(victim, facts["secret"],
+                             "<?php\n$bhv_secret = '" + marker("secret") + "';\n", 0400, true));
+  plant("public", write_file(victim, facts["public"], marker("public") + "\n", 0644));
+  plant("run", evidence.planted.contains("public") ? Status() : fail(evidence.missing["public"]));
+  plant("tag", plant_open_directory(stem + "-open"));
   evidence.markers["dirname"] = std::filesystem::path(victim.root).filename();
   evidence.markers["root"] = victim.root;
   evidence.markers["user"] = victim.user.name;
   evidence.markers["tag"] = tag + "-listed";
   evidence.markers["run"] = "BHVRUN" + random_hex(24);
-  for (const char* key : {"dirname", "root", "user", "tag", "run"}) planted(key);
-  return {};
+  for (const char* key : {"dirname", "root", "user"}) planted(key);
+}
+
+Status Pair::plant_open_directory(const std::string& path) {
+  TRY_STATUS(record.note_file(victim.user.name, path));
+  TRY_STATUS(record.note_file(victim.user.name, facts["planted"]));
+  TRY_STATUS(as_user(victim.user, [&]() -> Status {
+    if (::mkdir(path.c_str(), 0777) != 0) return fail_errno("mkdir " + path);
+    ::chmod(path.c_str(), 0777);
+    return {};
+  }));
+  return write_file(victim, path + "/" + tag + "-listed", "", 0644);
+}
+
+// Each answers only to the word that is in it; so only its own user may read it.
+void Pair::plant_scripts() {
+  auto with = [](std::string_view script, const std::string& token) {
+    std::string text(script);
+    constexpr std::string_view kPlace = "@TOKEN@";
+    return text.replace(text.find(kPlace), kPlace.size(), token);
+  };
+  facts["victim_script"] = victim.root + "/" + tag + "-v.php";
+  if (victim.runs_php) {
+    auto done =
+        write_file(victim, facts["victim_script"], with(victim_php(), victim_token_), 0400, true);
+    if (!done) missing("secret", done.error().describe());
+  }
+  if (attacker.runs_php) {
+    auto done = write_file(attacker, attacker.root + "/" + tag + "-a.php",
+                           with(attacker_php(), attacker_token_), 0400, true);
+    if (!done) no_script_ = done.error().describe();
+  }
 }
 
 // The victim's own process; what it could plant, it says.
@@ -90,17 +135,11 @@ void Pair::plant_process() {
   const std::string key = std::to_string(0x42000000 + (std::stoul(random_hex(6), nullptr, 16)));
   facts["ipc_key"] = key;
   auto started = start_in(victim, {"victim", marker("cmdline"), marker("environ")});
-  const char* kKeys[] = {"tmp",     "var_tmp",  "dev_shm",     "memory", "cmdline",
-                         "environ", "fd",       "shm",         "msg",    "sem",
-                         "mq",      "abstract", "path_socket", "signal"};
   evidence.markers["sem"] =
       "semaphore=" + std::to_string(1 + std::stoul(random_hex(3), nullptr, 16)) + ".";
   std::string text = "fact tag " + tag + "\nfact ipc_key " + key + "\nfact own_root " +
                      victim.root + "\nfact public " + facts["public"] + "\n";
-  for (const char* k : kKeys) text += "fact marker." + std::string(k) + " " + marker(k) + "\n";
-  for (const char* k : {"bait", "squat"}) {
-    text += "fact marker." + std::string(k) + " " + marker(k) + "\n";
-  }
+  for (const char* k : kOfProcess) text += "fact marker." + std::string(k) + " " + marker(k) + "\n";
   std::string why = "no program runs in the victim's sandbox";
   std::optional<std::string> line;
   if (started) {
@@ -112,9 +151,7 @@ void Pair::plant_process() {
   }
   auto report = json::parse(line ? *line : "", nullptr, false);
   if (report.is_object() && report.contains("cannot")) why = report["cannot"];
-  for (const char* k : kKeys) missing(k, why);
-  missing("bait", why);
-  missing("squat", why);
+  for (const char* k : kOfProcess) missing(k, why);
   if (!report.is_object() || !report.contains("planted")) return;
   for (const auto& k : report["planted"]) planted(k);
   for (const auto& [k, reason] : report["failed"].items()) missing(k, reason);
@@ -141,6 +178,10 @@ void Pair::plant_php() {
     missing("path", "opcache does not hold the victim's script");
   }
   session_ = "bhv" + random_hex(29);
+  for (const std::string& target :
+       {question("session_end", "&id=" + session_), question("apcu_end")}) {
+    if (!record.note_request(victim.port, victim.host, victim_token_, target)) return;
+  }
   auto session =
       json::parse(ask_victim("session", "&id=" + session_ + "&marker=" + marker("session_data")),
                   nullptr, false);
@@ -148,6 +189,13 @@ void Pair::plant_php() {
   if (session.is_object() && session.value("started", false)) {
     facts["session_dir"] = session.value("dir", "");
     facts["session_file"] = session.value("file", "");
+    // Stock's lies in the machine's own directory, and may be past asking when the attacks are
+    // over.
+    const std::string& file = facts["session_file"];
+    if (server.kind == ServerKind::kStock && file.ends_with("/sess_" + session_) &&
+        plain(file) == file) {
+      (void)record.note_file(victim.user.name, file);
+    }
     evidence.markers["inode"] = "inode=" + std::to_string(session.value("inode", 0L)) + ".";
     for (const char* key : {"session", "session_data", "inode"}) planted(key);
   } else {
@@ -167,8 +215,7 @@ void Pair::plant_server() {
   for (const std::string& dir : server.temp_dirs) facts["temp_dirs"] += dir + " ";
   from_victim("/" + tag + "-config.inc?" + marker("log"));
   for (int i = 0; i < 40; ++i) {
-    auto text = sys::read_file(victim.access_log);
-    if (text && text->find(marker("log")) != std::string::npos) {
+    if (log_holds(victim.access_log, marker("log"))) {
       planted("log");
       break;
     }

@@ -15,12 +15,14 @@
 
 #include "sys/files.h"
 #include "sys/process.h"
+#include "verify/http.h"
 #include "verify/process.h"
 
 namespace bulkhead::verify {
 namespace {
 
 constexpr const char* kRecordName = "record";
+constexpr size_t kRecordMax = 16 << 20;
 
 Status run_tool(const std::vector<std::string>& argv) {
   Process::How how;
@@ -43,6 +45,29 @@ void end_process(pid_t pid, unsigned long long started) {
 }
 
 int remove_entry(const char* path, const struct stat*, int, FTW*) { return ::remove(path); }
+
+// "request PORT HOST TOKEN TARGET".  Nobody may be there any more; then nothing is left to ask for.
+void make_request(const std::string& line) {
+  std::istringstream words(line);
+  std::string kind, host, token, target;
+  unsigned port = 0;
+  words >> kind >> port >> host >> token >> target;
+  (void)get(static_cast<uint16_t>(port), host, target, token_header(token));
+}
+
+// "file USER PATH"
+Status remove_noted(const std::string& line) {
+  std::istringstream words(line);
+  std::string kind, user, path;
+  words >> kind >> user;
+  std::getline(words >> std::ws, path);
+  auto who = sys::find_identity(user, "");
+  if (!who) return {};  // the account is gone, and its directory is ours
+  return as_user(*who, [&]() -> Status {
+    if (::remove(path.c_str()) == 0 || errno == ENOENT || errno == ENOTDIR) return {};
+    return fail_errno("cannot remove " + path);
+  });
+}
 
 }  // namespace
 
@@ -85,11 +110,12 @@ Result<Record> Record::create() {
   return record;
 }
 
+std::string Record::path() const { return directory_ + "/" + kRecordName; }
+
 Status Record::note(const std::string& line) {
-  const std::string path = directory_ + "/" + kRecordName;
-  sys::Fd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
+  sys::Fd file(::open(path().c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
   if (!file.valid() || !sys::write_all(file, line + "\n"))
-    return fail_errno("cannot write " + path);
+    return fail_errno("cannot write " + path());
   return {};
 }
 Status Record::note_user(const std::string& name) { return note("user " + name); }
@@ -99,10 +125,39 @@ Status Record::note_process(pid_t pid) {
 Status Record::note_file(const std::string& user, const std::string& path) {
   return note("file " + user + " " + path);
 }
+Status Record::note_request(uint16_t port, const std::string& host, const std::string& token,
+                            const std::string& target) {
+  return note("request " + std::to_string(port) + " " + host + " " + token + " " + target);
+}
+
+Status Record::remove_planted() {
+  auto text = sys::read_file(path(), kRecordMax);
+  if (!text) return {};
+  std::string rest;
+  std::vector<std::string> files;
+  std::istringstream lines(*text);
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with("request ")) {
+      make_request(line);
+    } else if (line.starts_with("file ")) {
+      files.push_back(line);
+    } else {
+      rest += line + "\n";
+    }
+  }
+  if (files.empty() && rest == *text) return {};
+  Status result;
+  for (auto line = files.rbegin(); line != files.rend(); ++line) {
+    if (auto done = remove_noted(*line); !done) result = done;
+  }
+  // What could not be removed stays noted: the next run tries again.
+  if (!result) return result;
+  return sys::write_file_atomically(path(), rest, 0600);
+}
 
 Status Record::remove() {
-  Status result;
-  auto text = sys::read_file(directory_ + "/" + kRecordName, 16 << 20);
+  Status result = remove_planted();
+  auto text = sys::read_file(path(), kRecordMax);
   std::vector<std::string> users;
   std::istringstream lines(text ? *text : "");
   for (std::string line; std::getline(lines, line);) {
@@ -115,16 +170,6 @@ Status Record::remove() {
       end_process(std::atoi(first.c_str()), started);
     } else if (kind == "user") {
       users.push_back(first);
-    } else if (kind == "file") {
-      std::string path;
-      std::getline(words >> std::ws, path);
-      auto who = sys::find_identity(first, "");
-      if (who) {
-        (void)as_user(*who, [&]() -> Status {
-          ::unlink(path.c_str());
-          return {};
-        });
-      }
     }
   }
   for (const std::string& user : users) {
@@ -147,7 +192,7 @@ Result<int> remove_leftovers() {
     std::string name = entry->d_name;
     if (!name.starts_with("run-")) continue;
     const std::string directory = std::string(kRunsDirectory) + "/" + name;
-    auto text = sys::read_file(directory + "/" + kRecordName, 16 << 20);
+    auto text = sys::read_file(directory + "/" + kRecordName, kRecordMax);
     pid_t pid = 0;
     unsigned long long started = 0;
     if (text && std::sscanf(text->c_str(), "run %d %llu", &pid, &started) == 2 &&

@@ -4,6 +4,7 @@
 // Runs in: bulkhead-verify (root).  Input: the record, in a directory only root may enter.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "base/error.h"
@@ -23,14 +24,21 @@ class Record {
 
   Status note_user(const std::string& name);
   Status note_process(pid_t pid);
-  // A file that `user` is about to get in a directory of his own.
+  // A file or directory that `user` is about to get in a directory of his own.
   Status note_file(const std::string& user, const std::string& path);
+  // A request to a site on 127.0.0.1 that has its script take evidence away.
+  Status note_request(uint16_t port, const std::string& host, const std::string& token,
+                      const std::string& target);
 
-  // Ends the processes, removes files and users, then the directory.  Says what could not be done.
+  // Makes the requests and removes the files, newest first, and forgets both.
+  Status remove_planted();
+  // All of that; then ends the processes, removes the users and the directory.  Says what could not
+  // be done.
   Status remove();
 
  private:
   Status note(const std::string& line);
+  [[nodiscard]] std::string path() const;
   std::string directory_;
 };
 

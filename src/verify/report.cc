@@ -107,6 +107,12 @@ void Screen::note(const std::string& text) {
   print(text + "\n");
 }
 
+void Screen::shout(const std::string& text) {
+  if (silent_) return;
+  clear_progress();
+  print(painted(Verdict::kAllowed, "WARNING: " + text) + "\n");
+}
+
 void Screen::outcome(const Outcome& outcome, size_t done, size_t all) {
   if (silent_) return;
   clear_progress();

@@ -42,6 +42,8 @@ class Screen {
   explicit Screen(bool is_silent);
   void heading(const std::string& text);
   void note(const std::string& text);
+  // A warning that cannot be overlooked.
+  void shout(const std::string& text);
   void outcome(const Outcome& outcome, size_t done, size_t all);
   void summary(const Report& report);
   // Two columns, one row per probe.

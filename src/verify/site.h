@@ -23,7 +23,8 @@ struct Site {
   std::string pool_socket;  // `listen` of the pool
   std::string access_log;   // "" when it has none
   bool runs_php = true;
-  std::string sandbox = "on";  // as configured; anything weaker is said aloud
+  std::string sandbox = "on";           // as configured; anything weaker is said aloud
+  std::vector<std::string> layers_off;  // those its sandbox does without
 };
 
 enum class ServerKind : uint8_t { kBulkhead, kStock };
@@ -38,10 +39,11 @@ struct Server {
   std::string control;   // its control socket
   std::string config;    // a configuration file that names every site
   std::string log_dir;
-  std::vector<std::string> temp_dirs;  // where bodies wait on their way
-  std::vector<pid_t> masters;          // root processes of the server
-  std::string key_name;                // of a key in the session keyring the server was started in
-  std::vector<std::string> layers_off;
+  std::vector<std::string> temp_dirs;   // where bodies wait on their way
+  std::vector<pid_t> masters;           // root processes of the server
+  std::string key_name;                 // of a key in the session keyring the server was started in
+  std::vector<std::string> layers_off;  // around whoever attacks
+  std::vector<std::string> notes;       // sites that cannot be attacked, and why
 };
 
 }  // namespace bulkhead::verify

@@ -25,7 +25,7 @@ bool holds(const json& answer, const char* key) {
 class Running {
  public:
   Running(Pair& pair, const std::string& id) : connection_(pair.attacker.port) {
-    connection_.send(request_text(pair.attacker.host, pair.php_target(id)));
+    connection_.send(pair.attack_request(pair.php_target(id)));
   }
   Finding finding() {
     Reply reply = parse_reply(connection_.receive_all(20s));
@@ -38,9 +38,11 @@ class Running {
   Connection connection_;
 };
 
+constexpr const char* kNoPhp = "the attacking site runs no PHP";
 constexpr const char* kNoCache = "opcache does not hold the victim's script";
 
 Finding patch(Pair& pair) {
+  if (!pair.attacker.runs_php) return cannot(kNoPhp);
   if (!holds(ask(pair, "warm"), "cached")) return cannot(kNoCache);
   Running attack(pair, "B3");
   std::string seen;
@@ -67,6 +69,7 @@ Finding drop(Pair& pair) {
 }
 
 Finding hold_lock(Pair& pair) {
+  if (!pair.attacker.runs_php) return cannot(kNoPhp);
   Running attack(pair, "B7");
   ::usleep(300'000);
   auto begin = Clock::now();

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <sstream>
 
 #include "sys/files.h"
 #include "sys/process.h"
@@ -19,6 +20,8 @@ namespace bulkhead::verify {
 namespace {
 
 constexpr int kExitFailed = 2, kExitUsage = 64;
+// Longer than any attack on a live site takes: see src/probe/attacks_load.cc.
+constexpr std::chrono::milliseconds kPatienceLive{8000}, kPatienceOwn{500};
 
 void complain(const std::string& text) {
   sys::write_all(sys::FdRef(2), "bulkhead verify: " + text + "\n");
@@ -81,7 +84,7 @@ class Run {
     };
     {
       Pair pair(server, attacker, victim, record_);
-      TRY_STATUS(pair.prepare());
+      pair.prepare();
       pair.run(request_.wanted, tell);
       if (server.is_own && is_last) {
         pair.run_last(request_.wanted, tell, stop);
@@ -121,8 +124,24 @@ class Run {
     return attack(server.server, sites[1], sites[0], true, stop);
   }
 
+  // Said before anything else, and again in the end.
+  void warn_of_weak(const Site& site) {
+    std::string what;
+    if (site.sandbox == "off") {
+      what =
+          "SANDBOX OFF: only file permissions stand between " + site.name + " and the other sites";
+    } else if (!site.layers_off.empty()) {
+      what = site.name + " RUNS WITHOUT";
+      for (const std::string& layer : site.layers_off) what += " " + layer;
+    }
+    if (what.empty()) return;
+    screen_.shout(what);
+    report_.warnings.push_back(what);
+  }
+
   Status live() {
     Server server = TRY(live_server(request_.places));
+    for (const std::string& note : server.notes) report_.warnings.push_back(note);
     if (!request_.sites.empty()) {
       for (const std::string& name : request_.sites) {
         bool known = std::any_of(server.sites.begin(), server.sites.end(),
@@ -136,11 +155,14 @@ class Run {
                    request_.sites.end();
       });
     }
-    if (server.sites.size() < 2) return fail("it takes two sites; see --new");
+    if (server.sites.size() < 2) {
+      std::string why = "it takes two sites; see --new";
+      for (const std::string& note : server.notes) why += "\n  " + note;
+      return fail(why);
+    }
+    for (const Site& site : server.sites) warn_of_weak(site);
     for (Site& attacker : server.sites) {
-      if (attacker.sandbox != "on" && attacker.sandbox != "strict") {
-        report_.warnings.push_back("the sandbox of " + attacker.name + " is " + attacker.sandbox);
-      }
+      server.layers_off = attacker.layers_off;
       for (Site& victim : server.sites) {
         if (&attacker == &victim) continue;
         if (attacker.user.uid == victim.user.uid) {
@@ -190,6 +212,33 @@ void take_signals() {
   for (int number : {SIGINT, SIGTERM, SIGHUP}) ::sigaction(number, &action, nullptr);
 }
 
+// Our children; we are the subreaper, so whatever the run had started is among them.
+std::vector<pid_t> children() {
+  std::vector<pid_t> out;
+  const std::string self = std::to_string(::getpid());
+  auto text = sys::read_file("/proc/" + self + "/task/" + self + "/children", 1 << 20);
+  std::istringstream numbers(text ? *text : "");
+  for (pid_t pid = 0; numbers >> pid;) out.push_back(pid);
+  return out;
+}
+
+// Victims see the end of their input and take their evidence away; an attack that is under way ends
+// by itself.  Blocks: until that is done, `patience` at most.
+void let_helpers_end(std::chrono::milliseconds patience) {
+  auto until = std::chrono::steady_clock::now() + patience;
+  while (std::chrono::steady_clock::now() < until && !children().empty()) {
+    while (::waitpid(-1, nullptr, WNOHANG) > 0) {
+    }
+    ::usleep(20'000);
+  }
+}
+
+void end_helpers() {
+  for (pid_t pid : children()) ::kill(pid, SIGKILL);
+  while (::waitpid(-1, nullptr, 0) > 0 || errno == EINTR) {
+  }
+}
+
 // Waits for the child, or ends it when we are told to stop.  What it had started becomes ours.
 int wait_for(pid_t child) {
   int status = 0;
@@ -200,8 +249,6 @@ int wait_for(pid_t child) {
     ::kill(child, SIGKILL);
     while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
     }
-    // Victims see the end of their input and take their evidence away.
-    ::usleep(500'000);
     return 128 + g_signal;
   }
   return WIFEXITED(status) ? WEXITSTATUS(status) : kExitFailed;
@@ -255,10 +302,15 @@ int run(const Request& request) {
   }
   int status = wait_for(child);
   for (int number : {SIGINT, SIGTERM, SIGHUP}) ::signal(number, SIG_IGN);
+  const bool is_live = !request.make_new && !request.compare;
+  if (g_signal != 0) complain("interrupted: taking the evidence away");
+  // The processes of a server of our own are in the record; they wait for that.
+  let_helpers_end(is_live ? kPatienceLive : kPatienceOwn);
   if (auto removed = record->remove(); !removed) {
     complain(removed.error().describe());
     if (status == 0) status = kExitFailed;
   }
+  end_helpers();
   return status;
 }
 

@@ -37,10 +37,43 @@ def only(*ids):
     return [word for i in ids for word in ('--probe', i)]
 
 
+def recorded():
+    """Runs that have written their record: (directory, pid, whether it lives, users)."""
+    for name in os.listdir(RUNS) if os.path.isdir(RUNS) else []:
+        try:
+            with open(os.path.join(RUNS, name, 'record'), encoding='utf-8') as f:
+                words = [line.split() for line in f]
+        except OSError:
+            continue  # its owner is about to write it, or removes it
+        if words:
+            pid, started = words[0][1:3]
+            yield name, int(pid), start_time(pid) == started, {w[1] for w in words if w[0] == 'user'}
+
+
 def leftovers():
-    users = [u.pw_name for u in pwd.getpwall() if re.fullmatch(r'bhv[0-9a-f]{5}[a-z]', u.pw_name)]
-    runs = os.listdir(RUNS) if os.path.isdir(RUNS) else []
-    return users, runs
+    """Users and directories that belong to no run that lives (somebody else's may, at the same time)."""
+    users = {u.pw_name for u in pwd.getpwall() if re.fullmatch(r'bhv[0-9a-f]{5}[a-z]', u.pw_name)}
+    dead = []
+    for name, _, alive, made in recorded():
+        if alive:
+            users -= made
+        else:
+            dead.append(name)
+    return sorted(users), dead
+
+
+def run_of(pid):
+    """The directory of this process's run, once it has made its users."""
+    there = {u.pw_name for u in pwd.getpwall()}
+    return [os.path.join(RUNS, name) for name, run, _, made in recorded() if run == pid and made and made <= there]
+
+
+def start_time(pid):
+    try:
+        with open(f'/proc/{pid}/stat', encoding='latin-1') as f:
+            return f.read().rsplit(')', 1)[1].split()[19]
+    except OSError:
+        return ''
 
 
 @pytest.fixture(autouse=True)
@@ -188,6 +221,32 @@ def test_files_and_processes_rest_on_no_layer_alone(without, layer):
     assert not open_to
 
 
+def test_without_a_process_namespace_something_outlives_the_site():
+    report, code = verify('--new', '--layer-off', 'pid', *only('D11'))
+    row = verdicts(report, pair=1)['D11']
+    if has_controllers():
+        assert row['verdict'] == 'blocked' and row['by'] == 'cgroup', row
+    else:
+        assert row['verdict'] == 'allowed' and code == 1, row
+    assert verdicts(verify('--new', *only('D11'))[0], pair=1)['D11']['verdict'] == 'blocked'
+
+
+def test_without_shares_a_load_rests_on_the_kernel():
+    report, _ = verify('--new', '--layer-off', 'cgroup', *only('E3b', 'D11'))
+    assert '`cgroup` is switched off' in ' '.join(report['warnings'])
+    rows = verdicts(report, pair=1)
+    assert rows['D11']['verdict'] == 'blocked' and rows['D11']['by'] == 'pid'
+    assert rows['E3b']['by'] != 'cgroup' and rows['E3b']['verdict'] in ('degraded', 'allowed'), rows
+
+
+def has_controllers():
+    for path in ('/sys/fs/cgroup/cgroup.controllers', '/sys/fs/cgroup/unified/cgroup.controllers'):
+        if os.path.exists(path):
+            with open(path, encoding='utf-8') as f:
+                return 'cpu' in f.read().split()
+    return False
+
+
 def test_no_sandbox_is_noticed():
     report, code = verify('--new', '--pool-line', 'sandbox = off', *only('A1', 'A9', 'C3', 'D4', 'D12d'))
     assert {i: row['verdict'] for i, row in verdicts(report).items()} == dict.fromkeys(
@@ -231,23 +290,23 @@ def test_a_shared_opcache_is_noticed():
 def test_an_interrupted_run_takes_everything_away(how):
     process = subprocess.Popen([os.path.join(BIN, 'bulkhead'), 'verify', '--new'], stdout=subprocess.PIPE,
                                stderr=subprocess.STDOUT)
-    wait_for(lambda: leftovers()[0], 20, 'its users')
+    folder = wait_for(lambda: run_of(process.pid), 20, 'its users')[0]
     time.sleep(3)
     process.send_signal(how)
     process.communicate(timeout=60)
     assert process.returncode == 128 + how
     assert leftovers() == ([], [])
-    assert not subprocess.run(['pgrep', '-f', RUNS], capture_output=True, check=False).stdout
+    assert not subprocess.run(['pgrep', '-f', folder], capture_output=True, check=False).stdout
 
 
 def test_the_next_run_removes_what_a_killed_one_left():
     process = subprocess.Popen([os.path.join(BIN, 'bulkhead'), 'verify', '--new'], stdout=subprocess.DEVNULL,
                                stderr=subprocess.DEVNULL)
-    wait_for(lambda: leftovers()[0], 20, 'its users')
+    folder = wait_for(lambda: run_of(process.pid), 20, 'its users')[0]
     time.sleep(3)
     process.kill()
     process.wait(60)
     assert leftovers()[0]
     verify('--new', *only('A1'))
     assert leftovers() == ([], [])
-    assert not subprocess.run(['pgrep', '-f', RUNS], capture_output=True, check=False).stdout
+    assert not subprocess.run(['pgrep', '-f', folder], capture_output=True, check=False).stdout
