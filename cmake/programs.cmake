@@ -9,6 +9,7 @@ foreach(p
     "bulkhead-front|front_main.cc|bulkhead_front bulkhead_sandbox"
     "bulkhead-files|files_main.cc|bulkhead_opener"
     "bulkhead-sendmail|sendmail_main.cc|bulkhead_mail"
+    "bulkhead-site|site_main.cc|bulkhead_sites"
     "bulkhead-verify|verify_main.cc|bulkhead_verify"
     "bulkhead-php${PHP_VERSION}|php_main.cc|bulkhead_pool")
   string(REPLACE "|" ";" p "${p}")
@@ -29,6 +30,7 @@ target_compile_options(bulkhead-probe PRIVATE -fno-sanitize=all)
 target_link_options(bulkhead-probe PRIVATE -fno-sanitize=all -static)
 target_link_libraries(bulkhead-probe bulkhead_probe)
 include(cmake/verify.cmake)
+include(cmake/sites.cmake)
 
 # The opener's own filter; of the layers below it only what it calls is linked.
 target_link_libraries(bulkhead-files bulkhead_sandbox -Wl,--as-needed)

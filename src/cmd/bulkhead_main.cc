@@ -135,7 +135,8 @@ int run_verbs(int argc, char** argv) {
     verbs.push_back(app.add_subcommand(name, help));
   }
   for (CLI::App* verb : verbs) places.add_to(verb);
-  app.add_subcommand("exec", "run a command as a site, inside its sandbox");  // run() takes it
+  app.add_subcommand("site", "add, show, change, remove sites (site --help)");  // likewise run()
+  app.add_subcommand("exec", "run a command as a site, inside its sandbox");    // run() takes it
   serve->add_flag("-t,--test", also_test, "check the configuration and exit");
   test->add_flag("--dump", dump, "print the configuration as it was read");
   test->add_flag("-q,--quiet", quiet, "print only errors and warnings");
@@ -156,6 +157,7 @@ int run_verbs(int argc, char** argv) {
   }
   if (serve->parsed()) {
     options.command_line = joined("bulkhead", {argv + 1, static_cast<size_t>(argc - 1)});
+    if (int code = master::recover_sites(options); code != 0) return code;
     return master::become_master(options);
   }
   return master::signal_bulkhead(options, app.get_subcommands().front()->get_name());
@@ -183,6 +185,9 @@ int run(int argc, char** argv) {
   }
   if (!words.empty() && std::string_view(words[0]) == "verify") {
     return master::become_verify(words.subspan(1));
+  }
+  if (!words.empty() && std::string_view(words[0]) == "site") {
+    return master::become_site(words.subspan(1));
   }
   // `bulkhead -t` is short for `bulkhead test`.
   if (!words.empty() && std::string_view(words[0]) == "-t") {

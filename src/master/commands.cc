@@ -1,6 +1,7 @@
 #include "master/commands.h"
 
 #include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <charconv>
@@ -12,6 +13,7 @@
 #include "master/load.h"
 #include "master/log.h"
 #include "master/log_files.h"
+#include "sandbox/state_dir.h"
 #include "sys/files.h"
 #include "sys/process.h"
 
@@ -145,6 +147,11 @@ std::string status_table(std::string_view json) {
   return out + warnings(json);
 }
 
+std::string state_of(const Options& options) {
+  const char* state = std::getenv("BULKHEAD_STATE");
+  return options.state.empty() && state != nullptr ? state : options.state;
+}
+
 }  // namespace
 
 Result<std::string> find_pid_path(const Options& options) {
@@ -210,14 +217,40 @@ int show_status(const Options& options, Form form) {
 
 int become_master(const Options& given) {
   Options options = given;
-  const char* state = std::getenv("BULKHEAD_STATE");
-  if (options.state.empty() && state != nullptr) options.state = state;
+  options.state = state_of(given);
   auto program = find_program("bulkhead-master");
   if (!program) {
     complain(program.error().describe());
     return 126;
   }
   return exec(*program, to_arguments(options));
+}
+
+int become_site(std::span<char* const> words) {
+  auto program = find_program("bulkhead-site");
+  if (!program) {
+    complain(program.error().describe());
+    return 126;
+  }
+  return exec(*program, {words.begin(), words.end()});
+}
+
+int recover_sites(const Options& options) {
+  std::string state = state_of(options);
+  if (state.empty()) state = sandbox::kDefaultState;
+  if (::access((state + "/journal/current").c_str(), F_OK) != 0) return 0;
+  auto program = find_program("bulkhead-site");
+  if (!program) {
+    complain("an interrupted command must be put in order first: " + program.error().describe());
+    return 126;
+  }
+  const pid_t pid = ::fork();
+  if (pid < 0) return 126;
+  if (pid == 0) ::_exit(exec(*program, {"recover", "--state", state}));
+  int status = 0;
+  while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+  }
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
 }
 
 int become_verify(std::span<char* const> words) {

@@ -29,6 +29,11 @@ int show_status(const Options& options, Form form);
 int become_master(const Options& options);
 // Runs the PHP program for `php-fpm -v`, `-m`, `-i`; likewise.
 int become_php(const Options& options, const std::string& question);
+// Before a start: has bulkhead-site finish or undo what an interrupted `bulkhead site` command left
+// in the state directory, when there is something.  0, or the exit code of the failure.
+int recover_sites(const Options& options);
+// Runs bulkhead-site with the words of the command line as they are; likewise.
+int become_site(std::span<char* const> words);
 // Runs bulkhead-verify with the words of the command line as they are; likewise.
 int become_verify(std::span<char* const> words);
 

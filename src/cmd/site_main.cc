@@ -1,0 +1,195 @@
+// bulkhead-site: adds, shows, changes and removes sites; each command wholly or not at all.
+//
+// Runs in: bulkhead-site (root).  Input: the administrator's command line.
+#include <CLI/CLI.hpp>
+#include <cstdlib>
+#include <functional>
+#include <string>
+
+#include "sites/commands.h"
+
+namespace bulkhead {
+namespace {
+
+using sites::Common;
+
+std::string from_environment(const char* name, const char* otherwise) {
+  const char* value = std::getenv(name);
+  return value != nullptr && *value != '\0' ? value : otherwise;
+}
+
+// Options that every command takes.
+void add_common(CLI::App* verb, Common* common) {
+  auto& places = common->places;
+  verb->add_option("--etc", places.etc, "configuration (BULKHEAD_ETC)")->capture_default_str();
+  verb->add_option("--state", places.state, "state (BULKHEAD_STATE)")->capture_default_str();
+  verb->add_option("--homes", places.homes, "where homes of sites are made (BULKHEAD_HOMES)")
+      ->capture_default_str();
+  verb->add_option("--pid", places.pid, "pid file of the running server");
+  verb->add_flag("--json", common->json, "print JSON");
+}
+void add_changing(CLI::App* verb, Common* common) {
+  add_common(verb, common);
+  verb->add_option("--ssh", common->places.ssh, "OpenSSH's configuration (BULKHEAD_SSH)")
+      ->capture_default_str();
+  verb->add_option("--db-socket", common->places.db_socket, "MariaDB's socket");
+  verb->add_flag("--dry-run", common->dry_run, "print every step, change nothing");
+  verb->add_option_function<int>(
+          "--wait", [common](const int& s) { common->wait = std::chrono::seconds(s); },
+          "seconds to wait for another command to end (30)")
+      ->check(CLI::Range(0, 86400));
+}
+
+// The command as typed, for the journal and for whoever waits.
+std::string joined(int argc, char** argv) {
+  std::string line = "site";
+  for (int i = 1; i < argc; ++i) line.append(" ").append(argv[i]);
+  return line;
+}
+
+class Line {
+ public:
+  int run(int argc, char** argv) {
+    common_.places.etc = from_environment("BULKHEAD_ETC", "/etc/bulkhead");
+    common_.places.state = from_environment("BULKHEAD_STATE", "/var/lib/bulkhead");
+    common_.places.homes = from_environment("BULKHEAD_HOMES", "/srv/bulkhead");
+    common_.places.ssh = from_environment("BULKHEAD_SSH", "/etc/ssh");
+    common_.line = joined(argc, argv);
+    app_.require_subcommand(1, 1);
+    add();
+    look();
+    change();
+    take_away();
+    access();
+    try {
+      app_.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+      return app_.exit(error) == 0 ? 0 : static_cast<int>(sites::kExitUsage);
+    }
+    return todo_();
+  }
+
+ private:
+  CLI::App* verb(const char* name, const char* help, std::function<int()> todo) {
+    return verb_of(&app_, name, help, std::move(todo));
+  }
+  CLI::App* verb_of(CLI::App* above, const char* name, const char* help,
+                    std::function<int()> todo) {
+    CLI::App* made = above->add_subcommand(name, help);
+    made->callback([this, todo] { todo_ = todo; });
+    return made;
+  }
+  CLI::App* named(CLI::App* verb) {
+    verb->add_option("name", name_, "the site")->required();
+    return verb;
+  }
+
+  void add() {
+    CLI::App* v = verb("add", "make a site: user, files, configuration, database",
+                       [this] { return sites::add_site(common_, add_); });
+    v->add_option("name", add_.name, "canonical host name")->required();
+    v->add_option("--alias", add_.aliases, "another name (repeatable)");
+    v->add_option("--www", add_.www, "what www.NAME does")
+        ->check(CLI::IsMember({"redirect", "serve", "none"}))
+        ->capture_default_str();
+    v->add_option("--listen", add_.listen, "address to listen at (repeatable; 80 and [::]:80)");
+    v->add_option("--user", add_.user, "its Linux user (made from the name)");
+    v->add_option("--root", add_.root, "web root (HOMES/NAME/public)");
+    v->add_option("--template", add_.made_from,
+                  "php, wordpress, laravel, symfony, drupal, mediawiki, static, or a file of "
+                  "ETC/templates")
+        ->capture_default_str();
+    v->add_option("--php", add_.pool.php, "PHP version");
+    v->add_option("--db", add_.database, "database")
+        ->check(CLI::IsMember({"mariadb", "sqlite", "none"}))
+        ->capture_default_str();
+    v->add_option("--memory", add_.pool.memory, "memory of the whole site: 512M");
+    v->add_option("--cpu", add_.pool.cpu, "share of a core: 150%");
+    v->add_option("--tasks", add_.pool.tasks, "processes and threads");
+    v->add_option("--disk", add_.pool.disk, "space in its private directories: 2G");
+    v->add_option("--env", add_.env, "NAME=VALUE for PHP (repeatable)");
+    v->add_flag("--sftp", add_.sftp, "let its user in by sftp, into its home only");
+    v->add_option("--ssh-key", add_.key_file, "file of public keys for sftp");
+    add_changing(v, &common_);
+  }
+
+  void look() {
+    add_common(verb("list", "every site", [this] { return sites::list_sites(common_); }), &common_);
+    add_common(named(verb("show", "what is in force for a site, and from which file",
+                          [this] { return sites::show_site(common_, name_); })),
+               &common_);
+    CLI::App* v = named(verb("logs", "its access and error log", [this] {
+      return sites::show_logs(common_, name_, follow_ ? sites::Follow::kYes : sites::Follow::kNo,
+                              lines_);
+    }));
+    v->add_flag("-f,--follow", follow_, "go on as lines come");
+    v->add_option("-n,--lines", lines_, "lines of each")->check(CLI::Range(0, 1000000));
+    add_common(v, &common_);
+  }
+
+  void change() {
+    CLI::App* v = named(verb("set", "change settings: key=value ...",
+                             [this] { return sites::set_site(common_, name_, words_); }));
+    v->add_option("changes", words_, "key=value")->required();
+    v->footer("Keys: " + sites::set_keys());
+    add_changing(v, &common_);
+    struct Row {
+      const char *name, *help;
+      int (*todo)(const Common&, const std::string&);
+    };
+    for (const Row& row : {Row{"disable", "answer 503, end its processes", sites::disable_site},
+                           Row{"enable", "serve it again", sites::enable_site},
+                           Row{"restart", "start its PHP anew", sites::restart_site}}) {
+      add_changing(
+          named(verb(row.name, row.help, [this, row] { return row.todo(common_, name_); })),
+          &common_);
+    }
+  }
+
+  void take_away() {
+    CLI::App* v =
+        named(verb("remove", "archive it, then remove user, files, configuration", [this] {
+          return sites::remove_site(common_, name_,
+                                    purge_ ? sites::Keep::kNothing : sites::Keep::kArchive);
+        }));
+    v->add_flag("--purge", purge_, "keep no archive");
+    add_changing(v, &common_);
+    v = verb("restore", "bring a removed site back",
+             [this] { return sites::restore_site(common_, name_); });
+    v->add_option("archive", name_, "name or path of the archive")->required();
+    add_changing(v, &common_);
+    v = verb("recover", "finish or undo what an interrupted command left",
+             [this] { return sites::recover(common_); });
+    add_changing(v, &common_);
+  }
+
+  void access() {
+    CLI::App* keys = app_.add_subcommand("ssh-key", "public keys for sftp");
+    keys->require_subcommand(1, 1);
+    CLI::App* v = named(verb_of(keys, "add", "add the keys of a file",
+                                [this] { return sites::add_key(common_, name_, word_); }));
+    v->add_option("file", word_, "a .pub file")->required();
+    add_changing(v, &common_);
+    v = named(verb_of(keys, "remove", "remove the key whose line holds a text",
+                      [this] { return sites::remove_key(common_, name_, word_); }));
+    v->add_option("text", word_, "its comment, or part of the key")->required();
+    add_changing(v, &common_);
+    add_common(named(verb_of(keys, "list", "print them",
+                             [this] { return sites::list_keys(common_, name_); })),
+               &common_);
+  }
+
+  CLI::App app_{"Sites: each command is done wholly or not at all.", "bulkhead site"};
+  Common common_;
+  sites::AddRequest add_;
+  std::string name_, word_;
+  std::vector<std::string> words_;
+  bool follow_ = false, purge_ = false;
+  int lines_ = 20;
+  std::function<int()> todo_;
+};
+
+}  // namespace
+}  // namespace bulkhead
+
+int main(int argc, char** argv) { return bulkhead::Line().run(argc, argv); }

@@ -1,0 +1,148 @@
+#include "sites/server.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <charconv>
+#include <chrono>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "master/commands.h"
+#include "master/control_socket.h"
+#include "sys/process.h"
+#include "sys/sockets.h"
+
+namespace bulkhead::sites {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using nlohmann::json;
+constexpr auto kReloadMax = std::chrono::seconds(30);
+constexpr auto kAnswerMax = std::chrono::seconds(20);
+constexpr auto kFirstPause = std::chrono::milliseconds(4);
+constexpr auto kLongestPause = std::chrono::milliseconds(100);
+constexpr size_t kStatusLineMax = 4096;
+
+std::string text_of(const json& object, const char* name) {
+  return object.contains(name) && object[name].is_string() ? object[name].get<std::string>() : "";
+}
+
+void read_sites(const json& list, ServerStatus* status) {
+  if (!list.is_array()) return;
+  for (const json& item : list) {
+    if (!item.is_object()) continue;
+    SiteStatus& site = status->sites[text_of(item, "name")];
+    site.state = text_of(item, "state");
+    site.kind = text_of(item, "kind");
+    site.sandbox = text_of(item, "sandbox");
+    if (!item.contains("processes") || !item["processes"].is_array()) continue;
+    for (const json& process : item["processes"]) {
+      if (!process.is_object() || !process.contains("pid") || !process["pid"].is_number()) continue;
+      site.processes.push_back(process["pid"].get<int>());
+      if (process.contains("workers")) site.workers += process["workers"].size();
+    }
+  }
+}
+
+// A wildcard address is asked at loopback.
+std::string reachable(std::string listen) {
+  for (auto [from, to] : {std::pair{"0.0.0.0:", "127.0.0.1:"}, {"[::]:", "[::1]:"}}) {
+    if (listen.starts_with(from)) return to + listen.substr(std::strlen(from));
+  }
+  return listen;
+}
+
+Result<sys::Fd> connect_to(const std::string& listen) {
+  if (listen.starts_with("unix:")) return sys::connect_unix(listen.substr(5));
+  const std::string address = TRY(sys::parse_pool_listen(reachable(listen)));
+  const auto* raw = reinterpret_cast<const sockaddr*>(address.data());
+  sys::Fd fd(::socket(raw->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!fd.valid() || ::connect(fd.get(), raw, static_cast<socklen_t>(address.size())) < 0) {
+    return fail_errno("cannot connect to " + reachable(listen));
+  }
+  return fd;
+}
+
+}  // namespace
+
+Result<master::Loaded> load_all(const Places& places) {
+  auto loaded = master::load(places.server());
+  if (loaded) return std::move(*loaded);
+  if (loaded.error().nginx) return fail(loaded.error().nginx->describe());
+  std::string text;
+  for (const auto& message : loaded.error().fpm) {
+    if (message.level < config::FpmLevel::kError && !message.raw) continue;
+    text += (text.empty() ? "" : "; ") + message.text;
+  }
+  return fail(text.empty() ? "the pool files cannot be used" : text);
+}
+
+Result<std::string> pid_path(const Places& places) {
+  if (!places.pid.empty()) return places.pid;
+  return TRY(load_all(places)).model->pid_path;
+}
+
+std::optional<ServerStatus> ask_server(const std::string& pid_path) {
+  auto text = master::ask_status(pid_path);
+  const json whole = json::parse(text ? *text : "", nullptr, false);
+  if (!whole.is_object() || !whole.contains("pid") || !whole["pid"].is_number()) return {};
+  ServerStatus status;
+  status.pid = whole["pid"].get<int>();
+  if (whole.contains("generation") && whole["generation"].is_number()) {
+    status.generation = whole["generation"].get<uint64_t>();
+  }
+  if (whole.contains("sites")) read_sites(whole["sites"], &status);
+  return status;
+}
+
+Result<bool> reload_server(const std::string& pid_path) {
+  const auto before = ask_server(pid_path);
+  if (!before) return false;
+  TRY_STATUS(sys::send_signal(static_cast<pid_t>(before->pid), SIGHUP));
+  const auto until = Clock::now() + kReloadMax;
+  auto pause = kFirstPause;
+  while (Clock::now() < until) {
+    std::this_thread::sleep_for(pause);
+    pause = std::min(pause * 2, kLongestPause);
+    const auto now = ask_server(pid_path);
+    if (!now) return fail("the server ended while it reloaded: see its error log");
+    if (now->generation > before->generation) return true;
+  }
+  return fail("the server has not taken the new configuration in " +
+              std::to_string(kReloadMax.count()) + " s: see its error log");
+}
+
+Result<int> probe_http(const std::string& listen, const std::string& host) {
+  const sys::Fd fd = TRY(connect_to(listen));
+  const std::string request = "GET / HTTP/1.1\r\nHost: " + host +
+                              "\r\nUser-Agent: bulkhead-site\r\nConnection: close\r\n\r\n";
+  if (::send(fd.get(), request.data(), request.size(), MSG_NOSIGNAL) < 0) {
+    return fail_errno("cannot ask " + listen);
+  }
+  std::string line;
+  const auto until = Clock::now() + kAnswerMax;
+  while (line.find('\n') == std::string::npos && line.size() < kStatusLineMax) {
+    const auto left =
+        std::chrono::duration_cast<std::chrono::milliseconds>(until - Clock::now()).count();
+    pollfd polled{fd.get(), POLLIN, 0};
+    if (left <= 0 || ::poll(&polled, 1, static_cast<int>(left)) <= 0) {
+      return fail(host + " gives no answer at " + listen);
+    }
+    char buffer[1024];
+    const ssize_t n = ::read(fd.get(), buffer, sizeof buffer);
+    if (n <= 0) break;
+    line.append(buffer, static_cast<size_t>(n));
+  }
+  int status = 0;
+  if (line.size() < 12 || !line.starts_with("HTTP/1.") ||
+      std::from_chars(line.data() + 9, line.data() + 12, status).ec != std::errc()) {
+    return fail(host + " answers something else than HTTP at " + listen);
+  }
+  return status;
+}
+
+}  // namespace bulkhead::sites

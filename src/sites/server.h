@@ -1,0 +1,48 @@
+// The running server as seen by a command: whether it runs, made to reload, asked for a page.
+//
+// Runs in: bulkhead-site (root).  Input: the server's status (its own JSON), a site's answer
+// (hostile: one status line is read).
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "master/load.h"
+#include "sites/places.h"
+
+namespace bulkhead::sites {
+
+struct SiteStatus {
+  std::string state;  // "asleep", "awake" ... as `bulkhead status` says it
+  std::string kind;   // "pool", "files"
+  std::string sandbox;
+  std::vector<int> processes;
+  size_t workers = 0;
+};
+struct ServerStatus {
+  int pid = 0;
+  uint64_t generation = 0;
+  std::map<std::string, SiteStatus> sites;  // by pool name, "@USER" for files
+};
+
+// Reads the configuration as the server does.  Errors: the first problem with its file and line.
+[[nodiscard]] Result<master::Loaded> load_all(const Places& places);
+
+// Where the server's pid file is.  Errors: the configuration cannot be read.
+[[nodiscard]] Result<std::string> pid_path(const Places& places);
+// Nothing when no server answers.
+[[nodiscard]] std::optional<ServerStatus> ask_server(const std::string& pid_path);
+
+// Has a running server take the configuration, and waits until it serves by it.  True: done; false:
+// none runs.  Errors: it did not take it.
+[[nodiscard]] Result<bool> reload_server(const std::string& pid_path);
+
+// The status code of `GET /` at a listen address ("0.0.0.0:80", "[::]:80", "unix:/x") for a host.
+// Errors: no connection, no HTTP.  Blocks: up to 20 s.
+[[nodiscard]] Result<int> probe_http(const std::string& listen, const std::string& host);
+
+}  // namespace bulkhead::sites

@@ -1,0 +1,242 @@
+#include "sites/site_plan.h"
+
+#include <pwd.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "sites/embedded.h"
+#include "sites/names.h"
+#include "sites/program.h"
+#include "sites/steps.h"
+#include "sites/tree.h"
+#include "sys/files.h"
+#include "sys/users.h"
+
+namespace bulkhead::sites {
+namespace {
+
+// "a/b/c" -> "a", "a/b", "a/b/c"
+std::vector<std::string> prefixes(const std::string& path) {
+  std::vector<std::string> out;
+  for (size_t at = path.find('/'); at != std::string::npos; at = path.find('/', at + 1)) {
+    out.push_back(path.substr(0, at));
+  }
+  out.push_back(path);
+  return out;
+}
+
+std::string place_of(const master::Loaded& loaded, const config::Server& server) {
+  const auto& files = loaded.snapshot.ast.files;
+  if (server.file >= files.size()) return "the configuration";
+  return files[server.file].path + ":" + std::to_string(server.line);
+}
+
+std::string directory_of(const std::string& path) { return path.substr(0, path.rfind('/')); }
+
+}  // namespace
+
+std::string probe_address(const Record& record) {
+  const std::string address = record.listen.empty() ? "80" : record.listen[0];
+  const bool is_port = address.find_first_not_of("0123456789") == std::string::npos;
+  if (is_port) return "0.0.0.0:" + address;
+  if (address.starts_with("*:")) return "0.0.0.0" + address.substr(1);
+  if (address.find(':') != std::string::npos) return address;
+  return address + ":80";
+}
+
+bool user_exists(const std::string& name) {
+  const bool found = ::getpwnam(name.c_str()) != nullptr;
+  ::endpwent();
+  return found;
+}
+
+std::string below_home(const Record& record) {
+  const std::string prefix = record.home + "/";
+  return record.root.starts_with(prefix) ? record.root.substr(prefix.size()) : "";
+}
+
+Status plan_setup(const Common& common, const Record& first, Plan* plan) {
+  const Places& places = common.places;
+  for (const char* name : {"", "/sites-available", "/sites-enabled", "/sites-disabled", "/pools",
+                           "/templates", "/keys"}) {
+    if (!exists(places.etc + name)) plan->add(directory_step(places.etc + name, 0755));
+  }
+  for (const std::string& path : {places.records(), places.archives()}) {
+    if (!exists(path)) plan->add(directory_step(path, 0700));
+  }
+  const std::string sockets = directory_of(places.socket("x"));
+  if (!exists(sockets)) plan->add(directory_step(sockets, 0711));
+  if (!exists(places.homes)) plan->add(directory_step(places.homes, 0711));
+  for (const EmbeddedFile& file : embedded_files()) {
+    const std::string path = places.etc + "/" + std::string(file.name);
+    if (exists(path)) continue;
+    std::string text(file.text);
+    if (path == places.config()) {
+      text = fill(text, places, first);
+      if (!exists("/var/log/bulkhead")) plan->add(directory_step("/var/log/bulkhead", 0755));
+    }
+    TRY_STATUS(plan->add(write_step(path, text)));
+  }
+  return {};
+}
+
+Status plan_home(const Common& common, const Record& record, Plan* plan) {
+  const std::string& home = record.home;
+  if (exists(home)) return fail(home + " exists already: move it away, or take another name");
+  plan->add(directory_step(home, 0750, "", record.user));
+  plan->add(directory_step(home + "/logs", 0750, "", record.user));
+  for (const std::string& folder : record.folders) {
+    const unsigned mode = folder == "private" ? 0700 : 0750;
+    plan->add(directory_step(home + "/" + folder, mode, record.user, record.user));
+  }
+  const std::string inside = below_home(record);
+  if (inside.empty()) {
+    if (!exists(record.root)) {
+      plan->add(directory_step(record.root, 0750, record.user, record.user));
+    }
+    return {};
+  }
+  // Below a folder of the user's, the user makes the rest.
+  for (const std::string& path : prefixes(inside)) {
+    if (std::find(record.folders.begin(), record.folders.end(), path) != record.folders.end()) {
+      continue;
+    }
+    plan->add(folder_step(home, path, record.user));
+  }
+  (void)common;
+  return {};
+}
+
+Status plan_serving(const Common& common, const Record& record, const Texts& texts, Plan* plan) {
+  const Places& places = common.places;
+  const bool running = server_now(places).has_value();
+  plan->add(reload_back_step(places));
+  if (!texts.pool.empty()) {
+    TRY_STATUS(plan->add(write_step(places.pool(record.name), texts.pool)));
+    plan->add(check_step(places));
+    if (running) {
+      plan->add(reload_step(places));
+      plan->add(wake_step(places, record.name));
+    }
+  }
+  TRY_STATUS(plan->add(write_step(places.available(record.name), texts.server)));
+  TRY_STATUS(plan->add(
+      link_step(places.enabled(record.name), "../sites-available/" + record.name + ".conf")));
+  plan->add(check_step(places));
+  if (running) {
+    plan->add(reload_step(places));
+    plan->add(probe_step(places, record.name, probe_address(record)));
+  }
+  return {};
+}
+
+Status plan_unserving(const Common& common, const Record& record, Plan* plan) {
+  const Places& places = common.places;
+  plan->add(reload_back_step(places));
+  for (const std::string& path :
+       {places.enabled(record.name), places.disabled(record.name), places.available(record.name),
+        places.pool(record.name), places.pool(record.name) + ".off"}) {
+    if (exists(path)) TRY_STATUS(plan->add(delete_step(path)));
+  }
+  plan->add(check_step(places));
+  plan->add(reload_step(places));
+  return {};
+}
+
+Status plan_sftp(const Common& common, const Record& record, const std::string& keys, Plan* plan) {
+  const Places& places = common.places;
+  if (!keys.empty()) {
+    TRY_STATUS(plan->add(write_step(places.keys(record.user), keys, {0640, record.user})));
+  }
+  if (!record.sftp) return {};
+  const std::string main = places.ssh + "/sshd_config";
+  if (!exists(main)) {
+    return fail("there is no " + main + ": install openssh-server, or leave --sftp out");
+  }
+  const std::string text =
+      "# Site " + record.name + ": files by sftp within its own home, nothing else.\nMatch User " +
+      record.user + "\n    ChrootDirectory " + record.home +
+      "\n    ForceCommand internal-sftp -u 0027\n    AuthorizedKeysFile " +
+      places.keys(record.user) +
+      "\n    AllowTcpForwarding no\n    AllowStreamLocalForwarding no\n"
+      "    AllowAgentForwarding no\n    X11Forwarding no\n    PermitTunnel no\n    PermitTTY no\n"
+      "Match all\n";
+  plan->add(sshd_back_step(places));
+  TRY_STATUS(plan->add(write_step(places.sftp(record.user), text)));
+  plan->add(sshd_step(places, record.user));
+  return {};
+}
+
+Status plan_no_sftp(const Common& common, const Record& record, Plan* plan) {
+  const Places& places = common.places;
+  if (exists(places.keys(record.user))) {
+    TRY_STATUS(plan->add(delete_step(places.keys(record.user))));
+  }
+  if (!exists(places.sftp(record.user))) return {};
+  plan->add(sshd_back_step(places));
+  TRY_STATUS(plan->add(delete_step(places.sftp(record.user))));
+  plan->add(sshd_step(places, ""));
+  return {};
+}
+
+Status check_names(const Common& common, const Record& record) {
+  if (!exists(common.places.config())) return {};
+  auto loaded = load_all(common.places);
+  if (!loaded) {
+    return fail("the configuration is broken as it is, mend it first: " +
+                loaded.error().describe());
+  }
+  std::vector<std::string> names = served_names(record);
+  if (record.www == "redirect") names.push_back("www." + record.name);
+  for (const auto& server : loaded->model->servers) {
+    for (const config::ServerName& taken : server->names) {
+      if (taken.kind == config::ServerName::Kind::kRegex) continue;
+      if (std::find(names.begin(), names.end(), taken.text) == names.end()) continue;
+      return fail("the name " + taken.text + " is taken: " + place_of(*loaded, *server));
+    }
+  }
+  if (loaded->pool_by_name.contains(record.name)) {
+    return fail("there is a pool named " + record.name +
+                " already: " + loaded->fpm->pools[loaded->pool_by_name.at(record.name)].file);
+  }
+  return {};
+}
+
+Result<std::string> free_user(const Common& common, const std::string& site) {
+  const auto records = TRY(read_records(common.places));
+  return derive_user(site, [&](const std::string& name) {
+    for (const Record& record : records) {
+      if (record.user == name) return true;
+    }
+    return user_exists(name) || sys::find_gid(name).has_value();
+  });
+}
+
+Result<std::string> read_keys(const std::string& path) {
+  const std::string text = TRY(sys::read_file(path, 1 << 16));
+  const Ran ran = TRY(run_program({.argv = {"ssh-keygen", "-l", "-f", "-"}, .input = text}));
+  if (ran.status != 0) return fail(path + " holds no public key: " + ran.errors);
+  if (text.find("PRIVATE KEY") != std::string::npos) {
+    return fail(path + " holds a private key: give the file that ends in .pub");
+  }
+  return text.ends_with('\n') ? text : text + "\n";
+}
+
+std::string database_name_for(const std::string& site) {
+  constexpr size_t kDatabaseNameMax = 64;  // MariaDB, "Identifier Names"
+  std::string name;
+  for (char c : site) name += c == '.' || c == '-' ? '_' : c;
+  return name.substr(0, kDatabaseNameMax);
+}
+
+Result<bool> database_exists(const Places& places, const std::string& name) {
+  Program mariadb{.argv = {"mariadb", "--batch", "--skip-column-names"}};
+  if (!places.db_socket.empty()) mariadb.argv.push_back("--socket=" + places.db_socket);
+  mariadb.input = "SELECT 1 FROM information_schema.schemata WHERE schema_name = '" + name + "';\n";
+  const Ran ran = TRY(run_program(mariadb));
+  if (ran.status == 0) return !ran.output.empty();
+  return fail("cannot ask MariaDB: " + ran.errors + "; does it run, and is root let in?");
+}
+
+}  // namespace bulkhead::sites
