@@ -188,7 +188,7 @@ def test_set_changes_one_site_and_refuses_nonsense(machine, neighbour):
     assert machine.answer(alias).status == 200
     user = machine.user(name)
     write_as(user, f'{user.pw_dir}/public/v.php', '<?php echo getenv("TONE"), ini_get("memory_limit");')
-    assert machine.answer(name, '/v.php').text == 'loud99M'
+    wait_for(lambda: machine.answer(name, '/v.php').text == 'loud99M', why='the pool to be replaced, gracefully')
     with open(path, encoding='utf-8') as f:
         text = f.read()
     assert '; a remark of mine' in text
