@@ -37,9 +37,9 @@ std::string cell(const PairReport& pair, size_t index) {
   std::string main = c.allowed > 0 ? std::to_string(c.allowed) + " allowed"
                                    : std::to_string(c.blocked) + " blocked";
   std::string more;
-  if (c.degraded > 0) more += std::to_string(c.degraded) + " degraded";
-  if (c.not_run > 0) {
-    more += (more.empty() ? "" : ", ") + std::to_string(c.not_run) + " not run";
+  for (auto [n, what] : {std::pair{c.degraded, " degraded"}, std::pair{c.open, " open"},
+                         std::pair{c.not_run, " not run"}}) {
+    if (n > 0) more += (more.empty() ? "" : ", ") + std::to_string(n) + what;
   }
   return "<a class=\"cell " + std::string(verdict_key(verdict)) + "\" href=\"#pair" +
          std::to_string(index) + "\"><b>" + main + "</b><small>" + more + "</small></a>";
