@@ -105,7 +105,7 @@ std::string limits_line(std::string_view json) {
     return out;
   };
   const std::string have = list("controllers"), missing = list("missing");
-  std::string out = "limits by cgroup: " + (have.empty() ? "none" : have);
+  std::string out = "limits in force: " + (have.empty() ? "none" : have);
   if (!missing.empty()) out += "; not in force: " + missing;
   if (missing.find("tasks") != std::string::npos) out += " (tasks by RLIMIT_NPROC)";
   return out + "\n";

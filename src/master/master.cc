@@ -160,7 +160,7 @@ void Master::open_shares() {
       log_.fpm(FpmLevel::kWarning, text);
     });
   }
-  if (!limits.empty()) shares_->open(limits, tasks);
+  if (!limits.empty()) shares_->open(limits, tasks, options_.state);
 }
 
 void Master::warn_without_root() {

@@ -5,6 +5,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
+
+#include "sandbox/quota.h"
 
 namespace bulkhead::master {
 namespace {
@@ -23,8 +26,9 @@ uint8_t needed(const config::PoolLimits& limits) {
   return set;
 }
 
-std::string json_list(uint8_t set) {
+std::string json_list(uint8_t set, bool disk) {
   std::string names = sandbox::controller_names(set), out;
+  if (disk) names += names.empty() ? "disk" : ", disk";
   for (size_t at = 0; at < names.size();) {
     const size_t end = std::min(names.find(", ", at), names.size());
     out += (out.empty() ? "\"" : ",\"") + names.substr(at, end - at) + "\"";
@@ -56,7 +60,14 @@ Shares::~Shares() {
   tree_->remove();
 }
 
-void Shares::open(const std::vector<config::PoolLimits>& wanted, Tasks tasks) {
+void Shares::open(const std::vector<config::PoolLimits>& wanted, Tasks tasks,
+                  const std::string& state) {
+  disk_ = !state.empty() && sandbox::has_project_quota(state);
+  const bool wants_disk = std::any_of(wanted.begin(), wanted.end(),
+                                      [](const auto& limits) { return limits.disk_bytes; });
+  if (wants_disk && !disk_ && !std::exchange(disk_said_, true)) {
+    warn_("limit.disk is not in force: the file system of " + state + sandbox::kNoQuota);
+  }
   if (!tree_ && why_.empty()) {
     auto place = sandbox::GroupTree::find_place();
     auto made = place ? sandbox::GroupTree::create(*place)
@@ -95,6 +106,10 @@ Result<Shares::Run> Shares::begin(const std::string& site, const config::PoolLim
   if (need == Need::kMust && missing != 0) {
     return fail("sandbox = strict: limits of " + sandbox::controller_names(missing) +
                 " cannot be kept: this machine's cgroup version 2 has no such controllers");
+  }
+  if (need == Need::kMust && limits.disk_bytes && !disk_) {
+    return fail(std::string("sandbox = strict: limit.disk cannot be kept: the state directory's ") +
+                "file system" + sandbox::kNoQuota);
   }
   Run run;
   run.site = site;
@@ -182,8 +197,8 @@ void Shares::forget(const std::string& site) {
 std::string Shares::status_json() const {
   const uint8_t have = controllers();
   return "{\"group\":" + json_text(tree_ ? tree_->path() : "") +
-         ",\"controllers\":" + json_list(have) +
-         ",\"missing\":" + json_list(static_cast<uint8_t>(sandbox::kAllControllers & ~have)) +
+         ",\"controllers\":" + json_list(have, disk_) + ",\"missing\":" +
+         json_list(static_cast<uint8_t>(sandbox::kAllControllers & ~have), !disk_) +
          ",\"why\":" + json_text(why_) + "}";
 }
 

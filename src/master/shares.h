@@ -38,7 +38,8 @@ class Shares {
   // Whether some site is to have a number of tasks of its own, beside the default.
   enum class Tasks : uint8_t { kDefault, kWanted };
   // Finds the groups this machine offers.  Says what is missing if some site has a limit for it.
-  void open(const std::vector<config::PoolLimits>& wanted, Tasks tasks);
+  // `state`: where the sites' private directories are, or "".
+  void open(const std::vector<config::PoolLimits>& wanted, Tasks tasks, const std::string& state);
   // Which of memory, cpu, tasks and io are limited by groups.
   [[nodiscard]] uint8_t controllers() const { return tree_ ? tree_->controllers() : 0; }
   // kMust: a site with a limit that no group keeps does not start (sandbox = strict).
@@ -53,7 +54,8 @@ class Shares {
               const config::PoolLimits& limits);
   // The run is over: ends what it left behind.  True: the kernel ended it for its memory.
   bool end(Run run);
-  // For `bulkhead status`: {"path":...,"controllers":[...],"missing":[...],"why":...}.
+  // For `bulkhead status`: {"group":...,"controllers":[...],"missing":[...],"why":...}; "disk" is
+  // in one of the lists, too.
   [[nodiscard]] std::string status_json() const;
 
  private:
@@ -74,6 +76,7 @@ class Shares {
   std::vector<Run> ending_;  // killed; their groups go when the last process has
   std::unique_ptr<loop::Timer> sweeper_;
   uint8_t said_ = 0;  // controllers whose absence has been told
+  bool disk_ = false, disk_said_ = false;
 };
 
 }  // namespace bulkhead::master

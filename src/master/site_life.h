@@ -120,5 +120,8 @@ class SiteLife {
 constexpr Millis kStartPatience{30'000};
 // How long a process may take to end when told to end at once.
 constexpr Millis kStopPatience{1'000};
+// For the requests of a site that is configured no more, where process_control_timeout says
+// nothing.
+constexpr Millis kRemovedPatience{10'000};
 
 }  // namespace bulkhead::master

@@ -100,7 +100,11 @@ void Sites::remove(uint32_t id) {
   Site* site = find(id);
   if (site == nullptr) return;
   if (site->replacement != nullptr) retire(site->replacement, false);
-  if (site->current != nullptr) retire(site->current, true);
+  if (site->current != nullptr) {
+    say_down(*site->current, 2);
+    const bool unlimited = graceful_patience_ == Millis(0);
+    site->current->stop(true, unlimited ? kRemovedPatience : graceful_patience_);
+  }
   if (site->wanted) refuse(front_, id);
   sites_.erase(id);
 }

@@ -16,6 +16,7 @@
 #include "pool/pool.h"
 #include "sandbox/cgroup.h"
 #include "sandbox/policy.h"
+#include "sandbox/quota.h"
 #include "sandbox/stand_ins.h"
 #include "sandbox/state_dir.h"
 #include "sys/message.h"
@@ -188,6 +189,20 @@ Result<std::unique_ptr<ring::WorkerRing>> map_ring(ForkOrder& order, Setup& setu
   return ring::WorkerRing::create(order.fds[position(order, kBell)], std::move(ends));
 }
 
+Status divide_disk(const config::PoolConfig& config, const sandbox::SitePolicy& policy,
+                   PoolLog& log) {
+  const auto bytes = config::read_limits(config).disk_bytes;
+  if (!sys::is_root()) return {};
+  auto done = sandbox::limit_disk(policy.state, config.name, bytes.value_or(0));
+  if (done || policy.mode == sandbox::Mode::kStrict) return done;
+  // Master has said so where nothing else was to be expected.
+  if (sandbox::has_project_quota(policy.state)) {
+    log.line(config::FpmLevel::kWarning,
+             "[pool " + config.name + "] limit.disk is not in force: " + done.error().describe());
+  }
+  return {};
+}
+
 std::optional<sandbox::LandlockRules> landlock_of(const sandbox::SitePolicy& policy,
                                                   const sandbox::Entered& entered,
                                                   const std::vector<sandbox::PrivateDir>& dirs,
@@ -207,7 +222,10 @@ Result<std::unique_ptr<Pool>> start_pool(ForkOrder& order, Nursery& nursery, Poo
   TRY_STATUS(sandbox::limit_process(config::read_limits(setup.config),
                                     static_cast<uint8_t>(order.body.controllers)));
   const sys::Identity identity = TRY(identity_of(order, setup.config));
-  if (!policy.state.empty()) TRY_STATUS(sandbox::prepare_site_state(policy.state, identity));
+  if (!policy.state.empty()) {
+    TRY_STATUS(sandbox::prepare_site_state(policy.state, identity));
+    TRY_STATUS(divide_disk(setup.config, policy, log));
+  }
   const std::vector<sandbox::PrivateDir> dirs = private_dirs();
   const sandbox::Entered entered = TRY(sandbox::enter(policy, nursery.offered, identity, dirs));
   TRY_STATUS(become_separate(order, {nursery.self_link, entered.proc}, setup));

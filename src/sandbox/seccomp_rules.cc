@@ -3,6 +3,7 @@
 #include <asm/ioctls.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <linux/netlink.h>
 #include <linux/sched.h>
 #include <seccomp.h>
@@ -118,6 +119,8 @@ constexpr ArgRule kSiteRefused[] = {
     // Characters put into a terminal's input would be typed by whoever runs `bulkhead exec`; line
     // disciplines are old code in the kernel.
     refuse_ioctl(TIOCSTI), refuse_ioctl(TIOCLINUX), refuse_ioctl(TIOCSETD),
+    // A file that changes its project leaves the site's disk share (sandbox/quota.h).
+    refuse_ioctl(FS_IOC_FSSETXATTR),
     // Left are AF_UNIX 1, AF_INET 2, AF_INET6 10 and of AF_NETLINK 16 what getaddrinfo() asks.
     refuse_family(0), refuse_family(3), refuse_family(4), refuse_family(5), refuse_family(6),
     refuse_family(7), refuse_family(8), refuse_family(9), refuse_family(11), refuse_family(12),

@@ -2,7 +2,6 @@
 #include "sandbox/stand_ins.h"
 
 #include <fcntl.h>
-#include <signal.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -42,10 +41,6 @@ void offer_to_oom_killer() {
 
 Status limit_process(const config::PoolLimits& limits, uint8_t controllers) {
   for (const auto& [which, most] : kMost) lower(which, most);
-  if (limits.disk_bytes) {
-    lower(RLIMIT_FSIZE, *limits.disk_bytes);
-    ::signal(SIGXFSZ, SIG_IGN);  // a write that fails, not a worker that dies
-  }
   offer_to_oom_killer();
   if ((controllers & static_cast<uint8_t>(Controller::kTasks)) != 0) return {};
   rlimit now{};

@@ -4,7 +4,7 @@
 // Where the kernel gives no pids controller, RLIMIT_NPROC stands in for limit.tasks: it counts all
 // processes of the user on this machine, and each site is a user.  Nothing stands in for
 // limit.memory (RLIMIT_AS counts addresses, of which PHP's JIT and caches reserve many),
-// limit.cpu and limit.io.
+// limit.cpu and limit.io; nor for limit.disk, which needs a quota (quota.h).
 #pragma once
 
 #include <cstdint>

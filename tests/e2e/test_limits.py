@@ -12,6 +12,7 @@ import time
 
 import pytest
 
+from harness import http
 from harness.servers import BIN, SLOW, Bulkhead, processes, wait_for
 from harness.users import users
 
@@ -62,6 +63,7 @@ SCRIPTS = {
     'big.php': '<?php for ($i = 0; $i < 40; $i++) echo str_repeat("x", 25000);',
     # Leaves its session, ignores every signal, and its parent does not wait.
     'daemon.php': '''<?php exec('setsid sh -c "trap \\"\\" TERM HUP INT QUIT USR1; (sleep 3111 & sleep 3112) &" >/dev/null 2>&1 &'); usleep(300000); echo "forked";''',
+    'run.php': '<?php set_time_limit(0); passthru(file_get_contents("php://input") . " 2>/dev/null");',
     'forks.php': '''<?php $n = 0; $held = []; for ($i = 0; $i < 200; $i++) {
         $p = @proc_open(["sleep", "20"], [], $pipes); if (!$p) break; $held[] = $p; $n++; }
         echo $n; foreach ($held as $p) { proc_terminate($p, 9); proc_close($p); }''',
@@ -117,6 +119,59 @@ def test_a_site_that_goes_leaves_no_process(start, people):
     assert server.fetch('/daemon.php', host='a.example').body == b'forked'
     server.stop()
     wait_for(lambda: not of_user(people[0]), why='every process of the site to end')
+
+
+# What a hostile site runs: none of it ends by itself.
+HOGS = {
+    'fork bomb': "bash -c ':(){ :|:& };:'",
+    'double forks that ignore signals': """sh -c 'trap "" TERM HUP INT QUIT; while :; do (setsid sh -c "trap \\"\\" TERM; sleep 0.3" &); done'""",
+    'memory': "php -n -r '$a = []; while (true) { $a[] = str_repeat(chr(random_int(1, 250)), 1 << 20); if (count($a) > 300) $a = []; }'",
+    'descriptors': "php -n -r '$f = []; while (true) { $x = @fopen(\"/dev/null\", \"r\"); if ($x) $f[] = $x; }'",
+    'disk': "sh -c 'while :; do dd if=/dev/zero of=/tmp/fill bs=1M count=100 conv=fsync; done'",
+    'inotify': """python3 -c '
+import ctypes, os
+libc, held = ctypes.CDLL(None), []
+while True:
+    fd = libc.inotify_init()
+    if fd >= 0: held.append(fd)
+    for at in os.listdir("/usr/bin") if held else (): libc.inotify_add_watch(held[-1], ("/usr/bin/" + at).encode(), 2)
+'""",
+}
+WATCH = """python3 -c 'import ctypes; l = ctypes.CDLL(None); print(l.inotify_add_watch(l.inotify_init(), b"/tmp", 2))'"""
+
+
+@pytest.mark.parametrize('hog', HOGS)
+def test_a_hog_does_not_stop_its_neighbour_and_goes_with_its_site(start, people, hog):
+    server = start('limit.tasks = 60\nlimit.connections = 20')
+    began = server.connect().send(http.request_bytes('/run.php', 'POST', host='a.example', body=HOGS[hog].encode()))
+    wait_for(lambda: [f for f in of_user(people[0]).values() if not f[2].startswith(('bulkhead:', 'php-fpm:'))],
+             why='the attack to begin')
+    times = []
+    until = time.monotonic() + 2
+    while time.monotonic() < until or len(times) < 20:
+        at = time.monotonic()
+        assert server.fetch('/hello.php', host='b.example').body == b'hello'
+        times.append(time.monotonic() - at)
+        assert len(of_user(people[0])) <= 60
+        time.sleep(0.02)
+    assert sorted(times)[len(times) // 2] < 0.5 * SLOW, times
+    assert server.fetch('/run.php', 'POST', host='b.example', body=WATCH.encode()).text.strip().startswith('1')
+    remove_site_a(server)
+    wait_for(lambda: not of_user(people[0]), why='every process of the site to end')
+    assert server.fetch('/hello.php', host='b.example').body == b'hello'
+    began.close()
+
+
+def remove_site_a(server):
+    """A reload without the site; the neighbour stays."""
+    for path, pattern in ((server.nginx_conf, r'server \{\s+listen \S+ default_server.*?\}\s+\}'), (server.fpm_conf, r'\[a\].*?(?=\[b\])')):
+        with open(path, encoding='utf-8') as f:
+            text = f.read()
+        cut = re.sub(pattern, '', text, count=1, flags=re.S)
+        assert cut != text
+        with open(path, 'w', encoding='utf-8') as f:
+            f.write(cut)
+    os.kill(server.pid, signal.SIGHUP)
 
 
 def test_no_group_is_left_behind(start):
