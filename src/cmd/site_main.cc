@@ -32,6 +32,8 @@ void add_changing(CLI::App* verb, Common* common) {
   add_common(verb, common);
   verb->add_option("--ssh", common->places.ssh, "OpenSSH's configuration (BULKHEAD_SSH)")
       ->capture_default_str();
+  verb->add_option("--cron", common->places.cron_dir, "cron's directory (BULKHEAD_CRON)")
+      ->capture_default_str();
   verb->add_option("--db-socket", common->places.db_socket, "MariaDB's socket");
   verb->add_flag("--dry-run", common->dry_run, "print every step, change nothing");
   verb->add_option_function<int>(
@@ -54,13 +56,16 @@ class Line {
     common_.places.state = from_environment("BULKHEAD_STATE", "/var/lib/bulkhead");
     common_.places.homes = from_environment("BULKHEAD_HOMES", "/srv/bulkhead");
     common_.places.ssh = from_environment("BULKHEAD_SSH", "/etc/ssh");
+    common_.places.cron_dir = from_environment("BULKHEAD_CRON", "/etc/cron.d");
     common_.line = joined(argc, argv);
     app_.require_subcommand(1, 1);
     add();
     look();
     change();
     take_away();
+    copy();
     access();
+    cron();
     try {
       app_.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
@@ -163,7 +168,51 @@ class Line {
     add_changing(v, &common_);
   }
 
+  void copy() {
+    CLI::App* v = named(verb("copy-in", "copy a tree into the site, all of it its user's",
+                             [this] { return sites::copy_in(common_, name_, word_); }));
+    v->add_option("--from", word_, "the tree: a directory")->required();
+    add_changing(v, &common_);
+    struct Row {
+      const char *name, *help;
+      int (*todo)(const Common&, const std::string&, const std::string&);
+    };
+    for (const Row& row :
+         {Row{"clone", "a copy of a site: files, settings, database", sites::clone_site},
+          Row{"rename", "another name: home, files, configuration", sites::rename_site}}) {
+      v = named(verb(row.name, row.help, [this, row] { return row.todo(common_, name_, word_); }));
+      v->add_option("new-name", word_, "canonical host name")->required();
+      add_changing(v, &common_);
+    }
+  }
+
+  void cron() {
+    CLI::App* jobs = app_.add_subcommand("cron", "commands at times, inside the site's sandbox");
+    jobs->require_subcommand(1, 1);
+    CLI::App* v = named(verb_of(jobs, "add", "add one", [this] {
+      return sites::add_cron(common_, name_, word_, command_);
+    }));
+    v->add_option("schedule", word_, "\"*/5 * * * *\" or @daily, as in crontab(5)")->required();
+    v->add_option("command", command_, "for sh -c, one word: \"php artisan schedule:run\"")
+        ->required();
+    add_changing(v, &common_);
+    add_common(named(verb_of(jobs, "list", "print them",
+                             [this] { return sites::list_cron(common_, name_); })),
+               &common_);
+    v = named(verb_of(jobs, "remove", "remove the one whose line holds a text",
+                      [this] { return sites::remove_cron(common_, name_, word_); }));
+    v->add_option("text", word_, "part of its line")->required();
+    add_changing(v, &common_);
+  }
+
   void access() {
+    CLI::App* secret =
+        named(verb("password", "make a password for its user (sftp), print it once", [this] {
+          return sites::set_password(common_, name_,
+                                     purge_ ? sites::Password::kNone : sites::Password::kNew);
+        }));
+    secret->add_flag("--none", purge_, "no password: keys alone");
+    add_changing(secret, &common_);
     CLI::App* keys = app_.add_subcommand("ssh-key", "public keys for sftp");
     keys->require_subcommand(1, 1);
     CLI::App* v = named(verb_of(keys, "add", "add the keys of a file",
@@ -182,7 +231,7 @@ class Line {
   CLI::App app_{"Sites: each command is done wholly or not at all.", "bulkhead site"};
   Common common_;
   sites::AddRequest add_;
-  std::string name_, word_;
+  std::string name_, word_, command_;
   std::vector<std::string> words_;
   bool follow_ = false, purge_ = false;
   int lines_ = 20;

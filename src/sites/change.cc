@@ -104,6 +104,10 @@ Status apply_change(const Common& common, const std::string& change, Edited* edi
   if (equals == std::string::npos) return fail("\"" + change + "\" is not key=value");
   const std::string key = change.substr(0, equals), value = change.substr(equals + 1);
   if (key == "aliases") return change_names(common, value, &edited->record, &edited->server);
+  if (key == "sftp" && (value == "on" || value == "off")) {
+    edited->record.sftp = value == "on";
+    return {};
+  }
   const std::string directive = directive_of(key);
   if (!is_directive(directive)) return fail("\"" + key + "\" is no key; there are: " + set_keys());
   if (is_fixed(directive)) {
@@ -127,7 +131,8 @@ Result<Outcome> plan_set(const Common& common, const std::string& name,
   if (edited.record.has_pool) edited.pool = TRY(sys::read_file(pool_file(common, edited.record)));
   const Edited before = edited;
   for (const std::string& change : changes) TRY_STATUS(apply_change(common, change, &edited));
-  if (edited.server == before.server && edited.pool == before.pool) {
+  const bool same_files = edited.server == before.server && edited.pool == before.pool;
+  if (same_files && edited.record.sftp == before.record.sftp) {
     return Outcome{name, false, "site " + name + " has these values already: nothing to do"};
   }
   plan->add(reload_back_step(places));
@@ -140,6 +145,11 @@ Result<Outcome> plan_set(const Common& common, const std::string& name,
   if (edited.pool != before.pool) {
     TRY_STATUS(plan->add(write_step(pool_file(common, edited.record), edited.pool)));
   }
+  if (edited.record.sftp != before.record.sftp) {
+    TRY_STATUS(edited.record.sftp ? plan_sftp(common, edited.record, "", plan)
+                                  : plan_no_sftp(common, edited.record, Keys::kKeep, plan));
+  }
+  if (same_files) return Outcome{name, true, "site " + name + " changed"};
   plan->add(check_step(places));
   plan->add(reload_step(places));
   if (edited.pool != before.pool && !edited.record.disabled && server_now(places)) {
@@ -210,7 +220,7 @@ Result<Outcome> plan_restart(const Common& common, const std::string& name, Plan
 }  // namespace
 
 std::string set_keys() {
-  std::string out = "aliases (NAME,NAME...)";
+  std::string out = "aliases (NAME,NAME...), sftp (on or off)";
   for (const Key& key : kKeys) out += std::string(", ") + key.key + " (" + key.help + ")";
   return out + ", or a directive of the pool's file";
 }

@@ -57,6 +57,14 @@ int show_logs(const Common& common, const std::string& name, Follow follow, int 
 int add_key(const Common& common, const std::string& name, const std::string& file);
 int remove_key(const Common& common, const std::string& name, const std::string& which);
 int list_keys(const Common& common, const std::string& name);
+// `schedule`: five fields as crontab(5), or @daily and the like.
+int add_cron(const Common& common, const std::string& name, const std::string& schedule,
+             const std::string& command);
+int list_cron(const Common& common, const std::string& name);
+int remove_cron(const Common& common, const std::string& name, const std::string& which);
+// Makes a password for its user and prints it once; or takes it away.
+enum class Password : uint8_t { kNew, kNone };
+int set_password(const Common& common, const std::string& name, Password what);
 // Finishes or undoes what an interrupted command left; says nothing when there is nothing.
 int recover(const Common& common);
 

@@ -15,6 +15,7 @@ struct Places {
   std::string homes;      // --homes, BULKHEAD_HOMES; /srv/bulkhead
   std::string pid;        // --pid; what the configuration says
   std::string ssh;        // --ssh, BULKHEAD_SSH; /etc/ssh
+  std::string cron_dir;   // --cron, BULKHEAD_CRON; /etc/cron.d
   std::string db_socket;  // --db-socket; the client's own default
 
   [[nodiscard]] std::string config() const { return etc + "/bulkhead.conf"; }
@@ -37,6 +38,9 @@ struct Places {
   [[nodiscard]] std::string keys(const std::string& user) const { return etc + "/keys/" + user; }
   [[nodiscard]] std::string sftp(const std::string& user) const {
     return ssh + "/sshd_config.d/bulkhead-" + user + ".conf";
+  }
+  [[nodiscard]] std::string cron(const std::string& user) const {
+    return cron_dir + "/bulkhead-" + user;
   }
   [[nodiscard]] std::string home(const std::string& site) const { return homes + "/" + site; }
   [[nodiscard]] std::string records() const { return state + "/records"; }

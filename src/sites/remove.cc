@@ -45,6 +45,10 @@ Status plan_archive(const Common& common, const Record& record, const std::strin
     TRY_STATUS(plan->add(
         write_step(archive + "/keys", TRY(sys::read_file(places.keys(record.user))), {0600, ""})));
   }
+  if (exists(places.cron(record.user))) {
+    TRY_STATUS(plan->add(
+        write_step(archive + "/cron", TRY(sys::read_file(places.cron(record.user))), {0600, ""})));
+  }
   if (record.database == "mariadb") {
     plan->add(dump_step(places, record.database_name, archive + "/database.sql"));
   }
@@ -70,7 +74,10 @@ Result<Outcome> plan_remove(const Common& common, const std::string& name, Keep 
   TRY_STATUS(plan_unserving(common, record, plan));
   if (record.own_user) plan->add(kill_step(record.user));
   if (keep == Keep::kArchive) TRY_STATUS(plan_archive(with_socket, record, archive, plan));
-  TRY_STATUS(plan_no_sftp(common, record, plan));
+  TRY_STATUS(plan_no_sftp(common, record, Keys::kRemove, plan));
+  if (exists(places.cron(record.user))) {
+    TRY_STATUS(plan->add(delete_step(places.cron(record.user))));
+  }
   plan->add(move_step(record.home, aside));
   TRY_STATUS(plan->add(delete_step(places.record(name))));
   plan->finish(remove_tree_step(aside));
@@ -117,6 +124,10 @@ Result<Outcome> plan_restore(const Common& common, const std::string& given, Pla
   TRY_STATUS(plan_serving(common, record, texts, plan));
   const std::string keys = exists(archive + "/keys") ? TRY(sys::read_file(archive + "/keys")) : "";
   TRY_STATUS(plan_sftp(common, record, keys, plan));
+  if (exists(archive + "/cron")) {
+    TRY_STATUS(
+        plan->add(write_step(places.cron(record.user), TRY(sys::read_file(archive + "/cron")))));
+  }
   return Outcome{record.name, true, "site " + record.name + " restored from " + archive};
 }
 

@@ -205,6 +205,11 @@ Result<std::string> pool_text(const Places& places, const Record& record, const 
   if (record.database != "none") {
     for (const std::string& line : database) out += fill(line, places, record) + "\n";
   }
+  if (record.database == "mariadb" && !record.database_socket.empty()) {
+    // An unusual place, which no site's view holds by itself.
+    const std::string& socket = record.database_socket;
+    out += TRY(pool_line("sandbox.read[]", socket.substr(0, socket.rfind('/'))));
+  }
   for (const auto& [name, value] : wishes.env) out += TRY(pool_line("env[" + name + "]", value));
   return out;
 }

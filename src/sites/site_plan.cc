@@ -168,9 +168,9 @@ Status plan_sftp(const Common& common, const Record& record, const std::string& 
   return {};
 }
 
-Status plan_no_sftp(const Common& common, const Record& record, Plan* plan) {
+Status plan_no_sftp(const Common& common, const Record& record, Keys keys, Plan* plan) {
   const Places& places = common.places;
-  if (exists(places.keys(record.user))) {
+  if (keys == Keys::kRemove && exists(places.keys(record.user))) {
     TRY_STATUS(plan->add(delete_step(places.keys(record.user))));
   }
   if (!exists(places.sftp(record.user))) return {};

@@ -25,7 +25,8 @@ Status plan_serving(const Common& common, const Record& record, const Texts& tex
 Status plan_unserving(const Common& common, const Record& record, Plan* plan);
 // OpenSSH's drop-in for sftp, and the file of keys.
 Status plan_sftp(const Common& common, const Record& record, const std::string& keys, Plan* plan);
-Status plan_no_sftp(const Common& common, const Record& record, Plan* plan);
+enum class Keys : uint8_t { kKeep, kRemove };
+Status plan_no_sftp(const Common& common, const Record& record, Keys keys, Plan* plan);
 
 // Errors: a name is already somebody's, with the place in the configuration; the configuration
 // cannot be read as it is.  `own`: a site whose names do not count.

@@ -18,6 +18,7 @@
 namespace bulkhead::sites {
 namespace {
 
+constexpr int kHomeAttempts = 5;
 constexpr int kKillRounds = 200;
 constexpr size_t kStatusMax = 1 << 16;
 constexpr useconds_t kKillPauseUs = 10'000;
@@ -72,10 +73,10 @@ Status apply_user(const Step& step) {
     case Standing::kMissing:
       break;
   }
-  return must_run(
-      {.argv = {"useradd", "--user-group", "--no-create-home", "--home-dir", step.word("home"),
-                "--shell", "/usr/sbin/nologin", "--comment", step.word("comment"), "-K",
-                "SUB_UID_COUNT=0", "-K", "SUB_GID_COUNT=0", step.word("name")}});
+  return must_run({.argv = {"useradd", "--user-group", "--no-create-home", "--home-dir",
+                            step.word("home"), "--shell", "/usr/sbin/nologin", "--password", "*",
+                            "--comment", step.word("comment"), "-K", "SUB_UID_COUNT=0", "-K",
+                            "SUB_GID_COUNT=0", step.word("name")}});
 }
 Status remove_ours(const Step& step) {
   const std::string& name = step.word("name");
@@ -93,8 +94,15 @@ Status apply_remove_user(const Step& step) {
   return must_run({.argv = {"userdel", step.word("name")}});
 }
 
+// usermod refuses while a process of the user runs, and the server may start one at any moment.
 Status set_home(const std::string& user, const std::string& home) {
-  return must_run({.argv = {"usermod", "--home", home, user}});
+  Status done;
+  for (int attempt = 0; attempt < kHomeAttempts; ++attempt) {
+    TRY_STATUS(end_processes(user));
+    done = must_run({.argv = {"usermod", "--home", home, user}});
+    if (done) return done;
+  }
+  return done;
 }
 std::string tell_home(const Step& step) {
   return "set the home of user " + step.word("user") + " to " + step.word("to");

@@ -20,6 +20,8 @@
 namespace bulkhead::sites {
 namespace {
 
+constexpr size_t kRetoldMax = 1 << 20;
+
 std::vector<std::string> words_of(const std::string& text) {
   std::vector<std::string> words;
   for (size_t at = 0; at < text.size();) {
@@ -98,6 +100,39 @@ Status apply_page(const Step& step) {
   });
 }
 
+std::string tell_retell(const Step& step) {
+  return "change names in " + step.word("directory") + "/" + step.word("name") + " (as user " +
+         step.word("user") + ")";
+}
+Result<std::string> read_whole(sys::FdRef file) {
+  std::string text;
+  char buffer[16384];
+  ssize_t n;
+  while ((n = ::read(file.get(), buffer, sizeof buffer)) > 0) {
+    text.append(buffer, static_cast<size_t>(n));
+    if (text.size() > kRetoldMax) return fail("the file is too large");
+  }
+  return n < 0 ? Result<std::string>(fail_errno("cannot read the file")) : text;
+}
+Status apply_retell(const Step& step) {
+  const auto who = TRY(sys::find_identity(step.word("user"), ""));
+  const sys::Fd directory = TRY(open_in_roots(step.word("directory"), O_PATH | O_DIRECTORY));
+  return as_user(who, [&]() -> Status {
+    auto file = open_below(directory, step.word("name"), O_RDWR | O_NONBLOCK);
+    if (!file && file.error().errno_value == ENOENT) return {};
+    if (!file) return std::unexpected(file.error());
+    std::string text = TRY(read_whole(*file));
+    for (int i = 0; step.has("old" + std::to_string(i)); ++i) {
+      const std::string& old = step.word("old" + std::to_string(i));
+      const std::string& now = step.word("new" + std::to_string(i));
+      if (size_t at = text.find(old); at != std::string::npos) text.replace(at, old.size(), now);
+    }
+    const bool done = ::lseek(file->get(), 0, SEEK_SET) == 0 && ::ftruncate(file->get(), 0) == 0 &&
+                      sys::write_all(*file, text);
+    return done ? Status() : fail_errno("cannot write " + step.word("name"));
+  });
+}
+
 std::string tell_remove_tree(const Step& step) {
   return "remove " + step.word("path") + " for good";
 }
@@ -148,6 +183,7 @@ constexpr StepKind kKinds[] = {
     {"copy", tell_copy, apply_copy, revert_copy},
     {"folder", tell_folder, apply_folder, nullptr},
     {"page", tell_page, apply_page, nullptr},
+    {"retell", tell_retell, apply_retell, nullptr},
     {"remove-tree", tell_remove_tree, apply_remove_tree, nullptr},
     {"archive", tell_archive, apply_archive, revert_archive},
     {"unpack", tell_unpack, apply_unpack, nullptr},
@@ -173,6 +209,15 @@ Step page_step(const std::string& directory, const std::string& name, const std:
   return {
       "page",
       {{"directory", directory}, {"name", name}, {"text", text}, {"user", user}, {"mode", octal}}};
+}
+Step retell_step(const std::string& directory, const std::string& name, const std::string& user,
+                 const std::vector<std::pair<std::string, std::string>>& words) {
+  Step step{"retell", {{"directory", directory}, {"name", name}, {"user", user}}};
+  for (size_t i = 0; i < words.size(); ++i) {
+    step.with["old" + std::to_string(i)] = words[i].first;
+    step.with["new" + std::to_string(i)] = words[i].second;
+  }
+  return step;
 }
 Step remove_tree_step(const std::string& path) { return {"remove-tree", {{"path", path}}}; }
 Step archive_step(const std::string& file, const std::string& home, const std::string& folders,

@@ -6,6 +6,7 @@
 
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "sites/places.h"
@@ -37,6 +38,10 @@ struct FileLook {
 // A new file in a directory that `user` owns, written as that user; one that is there stays.
 [[nodiscard]] Step page_step(const std::string& directory, const std::string& name,
                              const std::string& text, const std::string& user, unsigned mode);
+// Words of a file in a directory of the user's replaced, as that user; no file is no error.
+[[nodiscard]] Step retell_step(const std::string& directory, const std::string& name,
+                               const std::string& user,
+                               const std::vector<std::pair<std::string, std::string>>& words);
 // For Work::finish.
 [[nodiscard]] Step remove_tree_step(const std::string& path);
 

@@ -117,7 +117,8 @@ def test_usage_errors_and_help(machine):
     assert machine.run('add').returncode == 2
     assert machine.run('nonsense').returncode == 2
     assert machine.run('add', 'x.test', '--www', 'maybe').returncode == 2
-    for verb in ('add', 'list', 'show', 'set', 'disable', 'enable', 'restart', 'remove', 'restore', 'logs', 'ssh-key'):
+    for verb in ('add', 'list', 'show', 'set', 'disable', 'enable', 'restart', 'remove', 'restore', 'logs', 'ssh-key',
+                 'copy-in', 'clone', 'rename', 'password', 'cron'):
         done = machine.run(verb, '--help')
         assert done.returncode == 0 and len(done.stdout) > 100, verb
 

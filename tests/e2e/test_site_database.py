@@ -1,0 +1,152 @@
+"""Sites with a database: the account is the Linux user and has no password; archive, restore, clone, undo."""
+import os
+import subprocess
+
+import pytest
+
+from harness.mariadb import MariaDb
+from harness.servers import wait_for
+from harness.sites import Machine
+
+
+@pytest.fixture(scope='module')
+def machine():
+    made = Machine('base')
+    try:
+        yield made.start()
+    finally:
+        made.remove()
+
+
+@pytest.fixture(scope='module')
+def db(machine):
+    with MariaDb(os.path.join(machine.dir, 'mariadb')) as server:
+        yield server
+
+
+def add(machine, db, word, *options):
+    return machine.add(word, '--db', 'mariadb', '--db-socket', db.socket, *options)
+
+
+def databases(db):
+    return {row[0] for row in db.sql('SHOW DATABASES')} - {'information_schema', 'mysql', 'performance_schema', 'sys'}
+
+
+def accounts(db):
+    return {row[0] for row in db.sql("SELECT user FROM mysql.user WHERE host = 'localhost'")} - {
+        'root', 'mysql', 'mariadb.sys', ''}
+
+
+def write_as(user, path, text):
+    subprocess.run(['tee', path], input=text, text=True, user=user.pw_uid, group=user.pw_gid, extra_groups=[], check=True,
+                   stdout=subprocess.DEVNULL)
+
+
+ASK = '''<?php
+mysqli_report(MYSQLI_REPORT_OFF);
+$link = mysqli_init();
+if (!@$link->real_connect("localhost", %s, "", %s, 0, "%s")) die("no: " . mysqli_connect_error());
+echo $link->query("SELECT v FROM t")->fetch_row()[0];
+'''
+
+
+def test_the_site_uses_its_database_without_a_password_and_no_other(machine, db):
+    one, two = add(machine, db, 'dbone'), add(machine, db, 'dbtwo')
+    users = machine.user(one), machine.user(two)
+    names = machine.record(one)['database_name'], machine.record(two)['database_name']
+    for user, name, value in zip(users, names, ('first', 'second')):
+        db.sql(f"CREATE TABLE t (v VARCHAR(20)); INSERT INTO t VALUES ('{value}')", user, name)
+        write_as(user, f'{user.pw_dir}/public/q.php', ASK % (f'"{user.pw_name}"', f'"{name}"', db.socket))
+    wait_for(lambda: machine.answer(one, '/q.php').text == 'first', why='the pool with the database in its view')
+    assert machine.answer(two, '/q.php').text == 'second'
+    # The second in the name of the first, and as itself in the first's database.
+    write_as(users[1], f'{users[1].pw_dir}/public/steal.php', ASK % (f'"{users[0].pw_name}"', f'"{names[0]}"', db.socket))
+    assert machine.answer(two, '/steal.php').text.startswith('no: Access denied')
+    write_as(users[1], f'{users[1].pw_dir}/public/look.php', ASK % (f'"{users[1].pw_name}"', f'"{names[0]}"', db.socket))
+    assert machine.answer(two, '/look.php').text.startswith('no: Access denied')
+
+
+def test_the_underscore_of_a_grant_is_no_wildcard(machine, db):
+    """`a_b` must not open `axb`."""
+    name = add(machine, db, 'wild')
+    user, database = machine.user(name), machine.record(name)['database_name']
+    other = database.replace('_', 'x')
+    db.sql(f'CREATE DATABASE `{other}`')
+    done = db.sql('SELECT 1', user, other, check=False)
+    assert done.returncode != 0 and 'Access denied' in done.stderr
+    db.sql(f'DROP DATABASE `{other}`')
+
+
+def test_a_database_that_exists_is_left_alone(machine, db):
+    name = machine.name('there')
+    database = name.replace('.', '_').replace('-', '_')
+    db.sql(f'CREATE DATABASE `{database}`')
+    told = machine.site('add', name, '--listen', f'127.0.0.1:{machine.port}', '--db', 'mariadb', '--db-socket', db.socket,
+                        code=1)
+    assert f'database {database} exists already' in told
+    assert database in databases(db)
+    db.sql(f'DROP DATABASE `{database}`')
+
+
+def test_without_a_server_nothing_is_made(machine):
+    users = machine.users()
+    told = machine.site('add', machine.name('nodb'), '--db', 'mariadb', '--db-socket', '/nowhere/sock', code=1)
+    assert 'cannot ask MariaDB' in told and 'does it run' in told
+    assert machine.users() == users
+
+
+def test_an_add_that_fails_later_takes_the_database_back(machine, db):
+    before, people = databases(db), accounts(db)
+    name = machine.name('late')
+    blocker = f'{machine.etc}/sites-available/{name}.conf.new~'
+    os.mkdir(blocker)
+    machine.site('add', name, '--listen', f'127.0.0.1:{machine.port}', '--db', 'mariadb', '--db-socket', db.socket, code=1)
+    os.rmdir(blocker)
+    assert databases(db) == before and accounts(db) == people
+
+
+def test_remove_dumps_and_restore_loads(machine, db):
+    name = add(machine, db, 'cycle')
+    user, database = machine.user(name), machine.record(name)['database_name']
+    db.sql("CREATE TABLE t (v VARCHAR(20)); INSERT INTO t VALUES ('kept')", user, database)
+    machine.site('remove', name)
+    assert database not in databases(db) and user.pw_name not in accounts(db)
+    archive, = [a for a in os.listdir(f'{machine.state}/archive') if a.startswith(name)]
+    machine.site('restore', archive)
+    assert db.sql('SELECT v FROM t', machine.user(name), database) == [['kept']]
+    machine.site('remove', name, '--purge')
+    assert database not in databases(db)
+
+
+def test_clone_copies_the_database_and_wordpress_finds_its_own(machine, db):
+    source = add(machine, db, 'wpone', '--template', 'wordpress')
+    user, database = machine.user(source), machine.record(source)['database_name']
+    root = machine.record(source)['root']
+    config = f'{root}/wp-config.php'
+    assert os.stat(config).st_mode & 0o777 == 0o600 and os.stat(config).st_uid == user.pw_uid
+    with open(config, encoding='utf-8') as f:
+        text = f.read()
+    salts = [line.split("'")[3] for line in text.splitlines() if '_KEY' in line or '_SALT' in line]
+    assert len(set(salts)) == 8 and all(len(s) == 64 for s in salts)
+    write_as(user, f'{root}/wp-settings.php', '''<?php
+$link = mysqli_connect("localhost", DB_USER, DB_PASSWORD, DB_NAME, 0, explode(":", DB_HOST)[1]);
+echo DB_NAME, " ", $link->query("SELECT v FROM t")->fetch_row()[0];''')
+    write_as(user, f'{root}/index.php', '<?php require "wp-config.php";')
+    db.sql("CREATE TABLE t (v VARCHAR(20)); INSERT INTO t VALUES ('original')", user, database)
+    wait_for(lambda: machine.answer(source).text == f'{database} original', why='the site')
+    target = machine.name('wptwo')
+    machine.site('clone', source, target)
+    copied = machine.record(target)['database_name']
+    db.sql("UPDATE t SET v = 'copy'", machine.user(target), copied)
+    wait_for(lambda: machine.answer(target).text == f'{copied} copy', why='the copy')
+    assert machine.answer(source).text == f'{database} original'
+    assert not [f for f in os.listdir(f'{machine.state}/archive') if f.startswith('.clone')]
+
+
+def test_sqlite_is_a_file_of_the_site(machine):
+    name = machine.add('lite', '--db', 'sqlite', '--template', 'laravel')
+    user = machine.user(name)
+    path = f'{user.pw_dir}/private/database.sqlite'
+    assert os.stat(path).st_uid == user.pw_uid and os.stat(path).st_mode & 0o777 == 0o600
+    write_as(user, f'{machine.record(name)["root"]}/index.php', '<?php echo getenv("DB_DATABASE");')
+    wait_for(lambda: machine.answer(name).text == path, why='the site')
