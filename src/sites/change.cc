@@ -110,6 +110,10 @@ Status apply_change(const Common& common, const std::string& change, Edited* edi
   }
   const std::string directive = directive_of(key);
   if (!is_directive(directive)) return fail("\"" + key + "\" is no key; there are: " + set_keys());
+  if (directive.ends_with("[]")) {
+    return fail(key + " may stand in several lines: edit " +
+                common.places.pool(edited->record.name) + ", then: bulkhead reload");
+  }
   if (is_fixed(directive)) {
     return fail(key + " is not changed by site set: edit " +
                 common.places.pool(edited->record.name) + " if you mean it");

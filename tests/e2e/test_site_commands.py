@@ -200,7 +200,7 @@ def test_set_changes_one_site_and_refuses_nonsense(machine, neighbour):
     assert pool(machine, neighbour) == before
     assert 'nothing to do' in machine.site('set', name, 'workers=3')
     for change, why in (('memory=lots', 'must be a size'), ('user=root', 'is not changed by site set'), ('x', 'key=value'),
-                        ('no.such=1', 'unknown entry'), (f'aliases={neighbour}', 'is taken')):
+                        ('no.such=1', 'unknown entry'), ('sandbox.read[]=/x', 'several lines'), (f'aliases={neighbour}', 'is taken')):
         assert why in machine.site('set', name, change, code=1)
     assert machine.answer(name).status == 200
 
@@ -281,6 +281,47 @@ def test_a_second_command_is_told_who_works(machine):
         waiting.communicate(timeout=60)
         assert waiting.returncode == 0
     machine.site('enable', machine.name('near'))
+
+
+def test_a_machine_without_configuration_gets_one(machine):
+    """What is written first is valid, and is written again by nobody."""
+    fresh, had_logs = Machine('fresh'), os.path.exists('/var/log/bulkhead')
+    try:
+        os.unlink(fresh.nginx_conf)
+        os.rmdir(f'{fresh.etc}/pools')
+        name = fresh.add('first')
+        with open(fresh.nginx_conf, 'a', encoding='utf-8') as f:
+            f.write('# mine\n')
+        fresh.add('second', '--template', 'static')
+        with open(fresh.nginx_conf, encoding='utf-8') as f:
+            text = f.read()
+        assert f'pools {fresh.etc}/pools/*.conf;' in text and '# mine' in text and '@' not in text
+        done = subprocess.run([fresh.commands()[0][0], 'test', '--config', fresh.nginx_conf], capture_output=True,
+                              text=True, check=False, timeout=60)
+        assert done.returncode == 0, done.stderr
+        assert f'This is {name}' in subprocess.run(
+            ['cat', f'{fresh.homes}/{name}/public/index.php'], capture_output=True, text=True, check=True).stdout
+    finally:
+        fresh.remove()
+        if not had_logs:
+            os.rmdir('/var/log/bulkhead')
+
+
+def test_logs_are_shown_and_followed(machine, neighbour):
+    machine.answer(neighbour, '/for-the-log')
+    wait_for(lambda: '/for-the-log' in machine.site('logs', neighbour, '-n', '500'), why='the line')
+    follow = subprocess.Popen([*self_command(machine), 'logs', neighbour, '-f', '-n', '0'], env=machine.env, text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    try:
+        for line in follow.stdout:  # tail names each file first, then goes on
+            machine.answer(neighbour, '/while-followed')
+            if 'while-followed' in line:
+                break
+        else:
+            raise AssertionError('nothing was followed')
+    finally:
+        follow.kill()
+        follow.communicate()
 
 
 def self_command(machine):

@@ -5,6 +5,7 @@ Nothing else calls it, and the program has no switch for tests."""
 import os
 import pwd
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -115,6 +116,47 @@ def test_set_is_killed_at_every_step(machine, site):
     undone, _ = everywhere(machine, ('set', site, 'workers=7', 'aliases=' + machine.name('x')),
                            ('set', site, 'workers=5', 'aliases='))
     assert undone >= 4
+
+
+def test_clone_and_rename_are_killed_at_every_step(machine, site):
+    name = machine.name('copy')
+    undone, _ = everywhere(machine, ('clone', site, name), ('remove', name, '--purge'))
+    assert undone >= 10
+    undone, _ = everywhere(machine, ('rename', site, name), ('rename', name, site))
+    assert undone >= 12
+
+
+def test_copy_in_is_killed_at_every_step(machine, site):
+    home = machine.user(site).pw_dir
+    machine.work.write('bring/inside/file', 'brought')
+    old = machine.work.mkdir('bring')
+    for n in range(1, 20):
+        killed = killed_at(machine, n, 'copy-in', site, '--from', old)
+        machine.site('recover')
+        left = sorted(os.listdir(home))
+        brought = os.path.exists(f'{home}/public/inside/file')
+        kept = [f for f in left if f.startswith('public.before-')]
+        assert left == sorted(['logs', 'private', 'public', *kept]) and len(kept) == brought, (n, left)
+        if brought:
+            assert os.path.exists(f'{home}/{kept[0]}/index.php')
+            shutil.rmtree(f'{home}/public')
+            os.rename(f'{home}/{kept[0]}', f'{home}/public')
+        else:
+            assert killed and os.path.exists(f'{home}/public/index.php'), n
+        if not killed:
+            assert n >= 6
+            return
+
+
+def test_keys_cron_and_sftp_are_killed_at_every_step(machine, site):
+    machine.env['BULKHEAD_CRON'] = machine.work.mkdir('kill/etc/cron.d')
+    everywhere(machine, ('cron', 'add', site, '@daily', 'true'), ('cron', 'remove', site, '@daily'))
+    key = machine.work / 'key'
+    subprocess.run(['ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-C', 'one@desk', '-f', key], check=True)
+    # Removing the last key leaves an empty file, so the old state has one.
+    machine.site('ssh-key', 'add', site, key + '.pub')
+    machine.site('ssh-key', 'remove', site, 'one@desk')
+    everywhere(machine, ('ssh-key', 'add', site, key + '.pub'), ('ssh-key', 'remove', site, 'one@desk'))
 
 
 def test_remove_is_killed_at_every_step(machine, site):
