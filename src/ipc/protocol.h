@@ -49,7 +49,7 @@ enum class Op : uint16_t {
   kQuit = 107,      // graceful: stop accepting, finish, exit
   // master -> zygote
   kFork = 120,  // ForkBody + fds: [pool config memfd, master channel, access log or -, bell, then
-                // per loop segment, eventfd, channel; cgroup.procs when has_group]
+                // per loop segment, eventfd, channel; the group when has_group]
   // master -> pool
   kStop = 140,    // u8: 0 fast, 1 graceful (finish running requests)
   kReopen = 141,  // + new access log descriptor
@@ -93,7 +93,7 @@ struct ForkBody {
   uint32_t uid;
   uint32_t gid;
   uint32_t change_user;
-  uint16_t has_group;    // the last descriptor is cgroup.procs of the run's group
+  uint16_t has_group;    // the last descriptor is the directory of the run's group
   uint16_t controllers;  // sandbox::Controller: which limits that group keeps
 };
 struct ForkedBody {

@@ -28,7 +28,7 @@ class Shares {
     uint64_t memory_ends = 0;                  // the site's count when the run began
     uint8_t controllers = 0;                   // those that limit it
     // What the run's first process joins by; invalid without a group.
-    [[nodiscard]] sys::FdRef procs() const { return group ? group->procs() : sys::FdRef(); }
+    [[nodiscard]] sys::FdRef directory() const { return group ? group->directory() : sys::FdRef(); }
   };
 
   // `warn` gets what keeps limits from being in force; once for each thing.

@@ -99,9 +99,12 @@ Status SiteLife::start_files(const SiteSpec& spec, SiteEnds* ends) {
     }
     return sandbox::apply(policy);
   };
+  spawn.group = share.directory();
   child_ = TRY(sys::spawn(spawn));
   // Not in_child: the child's descriptors have been moved by then.  The opener forks nothing.
-  if (share.group) TRY_STATUS(sandbox::join_group(share.procs(), child_.pid));
+  if (share.group && !child_.in_group) {
+    TRY_STATUS(sandbox::join_group(share.directory(), child_.pid));
+  }
   ends->site_channels.clear();
   reaper_.watch(child_.pid, [this](const sys::Ended& how) {
     how_ = how;
@@ -131,7 +134,7 @@ Result<SiteLife::ForkRequest> SiteLife::prepare_fork(const SiteSpec& spec, const
     request.fds.push_back(ends.site_channels[i]);
   }
   if (share.group) {
-    request.fds.push_back(share.procs());
+    request.fds.push_back(share.directory());
     request.body.has_group = 1;
   }
   request.body.controllers = share.controllers;

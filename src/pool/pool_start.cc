@@ -40,7 +40,7 @@ size_t position(const ForkOrder& order, FixedFd which) {
 }
 
 // Behind everything that is_complete() counts; run_pool may have added others.
-size_t procs_position(const ForkOrder& order) {
+size_t group_position(const ForkOrder& order) {
   return kFixedFds - (order.body.has_access_log == 0 ? 1 : 0) +
          size_t{order.body.loops} * kFdsPerLoop;
 }
@@ -244,15 +244,19 @@ Result<std::unique_ptr<Pool>> start_pool(ForkOrder& order, Nursery& nursery, Poo
 }
 
 // Before anything else: all that the site ever uses is counted in its group.
-Status join_site_group(ForkOrder& order) {
+Status join_site_group(ForkOrder& order, Group group) {
   if (order.body.has_group == 0) return {};
-  const sys::Fd procs = std::move(order.fds[procs_position(order)]);
-  order.fds.erase(order.fds.begin() + static_cast<ptrdiff_t>(procs_position(order)));
+  const sys::Fd directory = std::move(order.fds[group_position(order)]);
+  order.fds.erase(order.fds.begin() + static_cast<ptrdiff_t>(group_position(order)));
   order.body.has_group = 0;
-  return sandbox::join_group(procs);
+  return group == Group::kBeganThere ? Status() : sandbox::join_group(directory);
 }
 
 }  // namespace
+
+sys::FdRef group_of(const ForkOrder& order) {
+  return order.body.has_group == 0 ? sys::FdRef() : sys::FdRef(order.fds[group_position(order)]);
+}
 
 bool is_complete(const ForkOrder& order) {
   const size_t fixed =
@@ -264,7 +268,7 @@ Result<sandbox::SitePolicy> policy_of(const ForkOrder& order) {
   return read_policy(order.fds[kConfig], order.body.config_bytes);
 }
 
-int run_pool(ForkOrder order, Nursery& nursery) {
+int run_pool(ForkOrder order, Nursery& nursery, Group group) {
   // A terminal's signals are master's to hear.  A session of its own is also a scheduling group of
   // its own where the kernel makes groups by session (sched_autogroup, sched(7)).
   setsid();
@@ -274,7 +278,7 @@ int run_pool(ForkOrder order, Nursery& nursery) {
   const sys::FdRef channel(dup(master.get()));  // to say why, should the start fail
   order.fds.emplace_back(channel.get());
   PoolLog log;
-  const Status joined = join_site_group(order);
+  const Status joined = join_site_group(order, group);
   auto pool = !joined ? Result<std::unique_ptr<Pool>>(std::unexpected(joined.error()))
                       : start_pool(order, nursery, log);
   if (!pool) {

@@ -18,6 +18,8 @@ struct ForkOrder {
   ipc::ForkBody body{};
   std::vector<sys::Fd> fds;  // as the comment on Op::kFork lists them
 };
+// The directory of the site's control group; invalid when it has none.
+[[nodiscard]] sys::FdRef group_of(const ForkOrder& order);
 // Whether the descriptors are as many as the order says.
 [[nodiscard]] bool is_complete(const ForkOrder& order);
 
@@ -29,7 +31,8 @@ struct Nursery {
 };
 
 // Serves the site until it stops; the exit code.  Failures go to master as kPoolFailed.
-int run_pool(ForkOrder order, Nursery& nursery);
+enum class Group : uint8_t { kBeganThere, kToJoin };
+int run_pool(ForkOrder order, Nursery& nursery, Group group);
 
 // What master says that this site may see (the policy `off` when it says nothing).
 Result<sandbox::SitePolicy> policy_of(const ForkOrder& order);

@@ -14,6 +14,7 @@
 #include "ipc/channel.h"
 #include "ipc/protocol.h"
 #include "pool/pool_start.h"
+#include "sys/fork_into.h"
 #include "sys/host_pid.h"
 #include "sys/message.h"
 #include "sys/private_memory.h"
@@ -38,10 +39,18 @@ void tell_failed(sys::FdRef master, uint32_t site, int error) {
   tell(master, ipc::Op::kForkFailed, ipc::body_bytes(body));
 }
 
-// With a pid namespace of its own when the policy wants one and the machine has them.
-pid_t fork_one(const ForkOrder& order, const Nursery& nursery) {
+// In its control group, and with a pid namespace of its own, when it should and the machine has
+// them.
+pid_t fork_one(const ForkOrder& order, const Nursery& nursery, Group* group) {
   const auto policy = policy_of(order);
   const bool apart = policy && nursery.offered.pid_namespace && policy->wants(sandbox::Layer::kPid);
+  if (const sys::FdRef directory = group_of(order); directory.valid()) {
+    *group = Group::kBeganThere;
+    const pid_t pid = apart ? sys::fork_first_process(nursery.pid_namespace, directory)
+                            : sys::fork_into(directory);
+    if (pid >= 0) return pid;
+  }
+  *group = Group::kToJoin;
   return apart ? sys::fork_first_process(nursery.pid_namespace) : fork();
 }
 
@@ -51,11 +60,12 @@ void fork_pool(sys::Fd& master, ForkOrder order, Nursery& nursery) {
     tell_failed(master, order.body.site, EPROTO);
     return;
   }
-  const pid_t pid = fork_one(order, nursery);
+  Group group{};
+  const pid_t pid = fork_one(order, nursery, &group);
   if (pid == 0) {
     master.reset();
     nursery.pid_namespace.reset();
-    _exit(run_pool(std::move(order), nursery));
+    _exit(run_pool(std::move(order), nursery, group));
   }
   if (pid < 0) {
     tell_failed(master, order.body.site, errno);

@@ -127,14 +127,12 @@ std::string controller_names(uint8_t set) {
   return out;
 }
 
-Status join_group(sys::FdRef procs) {
-  if (::write(procs.get(), "0", 1) < 0) return fail_errno("joining the site's cgroup failed");
-  return {};
-}
+Status join_group(sys::FdRef group) { return join_group(group, 0); }
 
-Status join_group(sys::FdRef procs, pid_t pid) {
+Status join_group(sys::FdRef group, pid_t pid) {
   const std::string number = std::to_string(pid);
-  if (::write(procs.get(), number.data(), number.size()) < 0) {
+  const sys::Fd procs(::openat(group.get(), "cgroup.procs", O_WRONLY | O_CLOEXEC));
+  if (!procs.valid() || ::write(procs.get(), number.data(), number.size()) < 0) {
     return fail_errno("putting process " + number + " into the site's cgroup failed");
   }
   return {};
@@ -183,11 +181,8 @@ Result<std::unique_ptr<RunGroup>> SiteGroup::begin_run(uint32_t number) {
     return fail_errno("mkdir(" + name_ + "/" + name + ") failed");
   }
   sys::Fd directory = TRY(open_group(directory_, name.c_str()));
-  sys::Fd procs(::openat(directory.get(), "cgroup.procs", O_WRONLY | O_CLOEXEC));
-  if (!procs.valid()) return fail_errno("open(" + name_ + "/cgroup.procs) failed");
   sys::Fd site = TRY(sys::duplicate(directory_));
-  return std::make_unique<RunGroup>(std::move(site), std::move(name), std::move(directory),
-                                    std::move(procs));
+  return std::make_unique<RunGroup>(std::move(site), std::move(name), std::move(directory));
 }
 
 uint64_t SiteGroup::memory_ends() const {

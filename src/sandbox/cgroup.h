@@ -4,10 +4,10 @@
 //   BASE/bulkhead/site-NAME  the site: memory.max, cpu.max, pids.max, io.max
 //   ...      /site-NAME/run-7  one run (a pool or an opener and all it ever forks); killed as one
 //
-// Runs in: master (makes, limits, kills, removes), zygote (a fresh pool joins through a
-// descriptor). Input: configuration (trusted).  Nothing in these directories can be written by a
-// site. Threads: one.  Ref: kernel Documentation/admin-guide/cgroup-v2.rst, Linux 6.1; cgroup.kill
-// since 5.14 (before: freeze, then signals).
+// Runs in: master (makes, limits, kills, removes), zygote (forks a pool into it). Input:
+// configuration (trusted).  Nothing in these directories can be written by a site. Threads: one.
+// Ref: kernel Documentation/admin-guide/cgroup-v2.rst, Linux 6.1; cgroup.kill since 5.14 (before:
+// freeze, then signals).
 #pragma once
 
 #include <sys/types.h>
@@ -29,21 +29,19 @@ constexpr uint8_t kAllControllers = 15;
 // "memory, cpu" of a set of controllers.
 std::string controller_names(uint8_t set);
 
-// Puts the calling process into the group whose cgroup.procs `procs` is (as its opener may).
-Status join_group(sys::FdRef procs);
+// Puts the calling process into the group whose directory `group` is; better is to begin there
+// (sys/fork_into.h).  Blocks: some milliseconds.
+Status join_group(sys::FdRef group);
 // The same for another process: one that has not forked yet.
-Status join_group(sys::FdRef procs, pid_t pid);
+Status join_group(sys::FdRef group, pid_t pid);
 
 // One run of a site.  Destroying it kills nothing.
 class RunGroup {
  public:
-  RunGroup(sys::Fd site, std::string name, sys::Fd directory, sys::Fd procs)
-      : site_(std::move(site)),
-        name_(std::move(name)),
-        directory_(std::move(directory)),
-        procs_(std::move(procs)) {}
-  // What the run's first process joins by; opened for writing.
-  [[nodiscard]] sys::FdRef procs() const { return procs_; }
+  RunGroup(sys::Fd site, std::string name, sys::Fd directory)
+      : site_(std::move(site)), name_(std::move(name)), directory_(std::move(directory)) {}
+  // Where the run's first process begins.
+  [[nodiscard]] sys::FdRef directory() const { return directory_; }
   // SIGKILL to every process in it, also those forked meanwhile.
   Status kill();
   // True: it is gone.  False: processes have not ended yet; ask again.
@@ -52,7 +50,7 @@ class RunGroup {
  private:
   sys::Fd site_;
   std::string name_;
-  sys::Fd directory_, procs_;
+  sys::Fd directory_;
 };
 
 class SiteGroup {

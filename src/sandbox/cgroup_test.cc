@@ -121,7 +121,7 @@ class Groups : public testing::Test {
     EXPECT_EQ(::pipe(ready), 0);
     const pid_t pid = ::fork();
     if (pid == 0) {
-      if (!join_group(run.procs())) ::_exit(1);
+      if (!join_group(run.directory())) ::_exit(1);
       // As a pool: it has nothing of master's, above all not the lock.
       ::dup2(ready[1], 3);
       ready[1] = 3;

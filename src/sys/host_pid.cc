@@ -8,6 +8,7 @@
 #include <cstdlib>
 
 #include "base/check.h"
+#include "sys/fork_into.h"
 
 namespace bulkhead::sys {
 
@@ -31,9 +32,9 @@ Result<Fd> open_pid_namespace() {
   return fd;
 }
 
-pid_t fork_first_process(FdRef own) {
+pid_t fork_first_process(FdRef own, FdRef group) {
   if (::unshare(CLONE_NEWPID) < 0) return -1;
-  const pid_t pid = ::fork();
+  const pid_t pid = group.valid() ? fork_into(group) : ::fork();
   if (pid == 0) return 0;
   const int error = errno;
   // Staying would make the next child a part of this site.

@@ -17,10 +17,11 @@ namespace bulkhead::sys {
 // The calling process's number on the machine; getpid() without a link.
 [[nodiscard]] pid_t host_pid(FdRef self_link);
 
-// Forks a process that is the first of a new pid namespace.  The caller stays where it is.
+// Forks a process that is the first of a new pid namespace, into `group` if that is valid
+// (fork_into.h).  The caller stays where it is.
 // `own` is the caller's namespace (open_pid_namespace).  Returns as fork(2), with the number in the
 // caller's namespace.  Errors: EPERM without CAP_SYS_ADMIN; ENOSPC: too many namespaces.
-[[nodiscard]] pid_t fork_first_process(FdRef own);
+[[nodiscard]] pid_t fork_first_process(FdRef own, FdRef group = {});
 [[nodiscard]] Result<Fd> open_pid_namespace();
 
 }  // namespace bulkhead::sys

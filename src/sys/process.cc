@@ -15,6 +15,7 @@
 
 #include "base/check.h"
 #include "sys/files.h"
+#include "sys/fork_into.h"
 #include "sys/signals.h"
 
 namespace bulkhead::sys {
@@ -81,11 +82,13 @@ Result<Child> spawn(const Spawn& what) {
   int pipe_fds[2];
   if (::pipe2(pipe_fds, O_CLOEXEC) < 0) return fail_errno("pipe() failed");
   Fd readable(pipe_fds[0]), writable(pipe_fds[1]);
-  pid_t pid = ::fork();
+  Child child;
+  pid_t pid = what.group.valid() ? fork_into(what.group) : -1;
+  child.in_group = pid >= 0;
+  if (pid < 0) pid = ::fork();
   if (pid < 0) return fail_errno("fork() failed");
   if (pid == 0) run_child(what, program.get(), writable.get());
   writable.reset();
-  Child child;
   child.pid = pid;
   auto pidfd = open_pidfd(pid);
   std::string report;

@@ -19,7 +19,8 @@ namespace bulkhead::sys {
 
 struct Child {
   pid_t pid = -1;
-  Fd pidfd;  // readable when the process has ended
+  Fd pidfd;               // readable when the process has ended
+  bool in_group = false;  // it began in Spawn::group
 };
 struct Spawn {
   std::string program;               // path
@@ -27,6 +28,7 @@ struct Spawn {
   std::vector<std::string> env;      // the whole environment, "NAME=value"
   std::vector<FdRef> fds;            // become descriptors 3, 4, ... of the child; nothing else does
   FdRef standard_error;              // becomes descriptor 2 (invalid: as the parent's)
+  FdRef group;                       // directory of the control group to begin in, if that can be
   std::function<Status()> in_child;  // after fork, before exec: sandbox::apply and the like
 };
 // Starts it: descriptors 0 and 1 are /dev/null, signals are default and unblocked, CLOEXEC closes
