@@ -22,7 +22,7 @@
 
 namespace bulkhead::front {
 
-constexpr uint32_t kLoopsMax = 20;  // a site's descriptors must fit one message
+constexpr uint32_t kLoopsMax = 19;  // a site's descriptors must fit one message
 
 class Control {
  public:

@@ -18,7 +18,7 @@ constexpr PhaseSet kUp = kServing | kStopping;
 
 constexpr uint32_t kLogLine = 1 + 4096;         // level and text
 constexpr uint32_t kSiteUpFdsMax = 1 + 3 * 20;  // bell, and three per loop
-constexpr uint32_t kForkFdsMin = 3, kForkFdsMax = 5 + 3 * 20;
+constexpr uint32_t kForkFdsMin = 3, kForkFdsMax = 5 + 3 * 19;
 
 // clang-format off
 constexpr Rule kRules[] = {

@@ -20,8 +20,8 @@
 
 namespace bulkhead::master {
 
-// Segments of all loops must fit one message of descriptors: a bell and three per loop.
-constexpr uint32_t kLoopsMax = 20;
+// Segments of all loops must fit one message of descriptors: five and three per loop.
+constexpr uint32_t kLoopsMax = 19;
 
 struct Loaded {
   config::Snapshot snapshot;  // site ids are 1, 2, ... until made stable (plan.h)
