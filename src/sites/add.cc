@@ -132,11 +132,7 @@ Status plan_pages(const Common& common, const Record& record, const Template& fr
   if (record.database == "sqlite") {
     plan->add(page_step(record.home + "/private", "database.sqlite", "", record.user, 0600));
   }
-  if (record.database == "mariadb" && !from.db_page.empty()) {
-    const std::string text = TRY(fill_pages(common, record, from.db_page));
-    plan->add(page_step(record.root, from.db_page, text, record.user, 0600));
-  }
-  return {};
+  return plan_db_page(common, record, from, plan);
 }
 
 Status plan_database(const Common& common, const Record& record, Plan* plan) {

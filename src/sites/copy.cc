@@ -47,6 +47,8 @@ Result<Outcome> plan_copy_in(const Common& common, const std::string& name,
   plan->add(copy_step(from, coming, record.user));
   plan->add(move_step(target, before));
   plan->add(move_step(coming, target));
+  TRY_STATUS(
+      plan_db_page(common, record, TRY(read_template(common.places, record.made_from)), plan));
   return Outcome{name, true,
                  from + " copied to " + target + ", all of it user " + record.user +
                      "'s; what was there is in " + before};

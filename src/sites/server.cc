@@ -48,6 +48,13 @@ void read_sites(const json& list, ServerStatus* status) {
   }
 }
 
+// What the last reading said: the whole configuration, which grows with the number of sites, is
+// read only to be checked, not for one path.
+std::string& known_pid_path(const Places& places) {
+  static std::map<std::string, std::string> by_config;
+  return by_config[places.config()];
+}
+
 // A wildcard address is asked at loopback.
 std::string reachable(std::string listen) {
   for (auto [from, to] : {std::pair{"0.0.0.0:", "127.0.0.1:"}, {"[::]:", "[::1]:"}}) {
@@ -71,7 +78,10 @@ Result<sys::Fd> connect_to(const std::string& listen) {
 
 Result<master::Loaded> load_all(const Places& places) {
   auto loaded = master::load(places.server());
-  if (loaded) return std::move(*loaded);
+  if (loaded) {
+    known_pid_path(places) = loaded->model->pid_path;
+    return std::move(*loaded);
+  }
   if (loaded.error().nginx) return fail(loaded.error().nginx->describe());
   std::string text;
   for (const auto& message : loaded.error().fpm) {
@@ -83,6 +93,7 @@ Result<master::Loaded> load_all(const Places& places) {
 
 Result<std::string> pid_path(const Places& places) {
   if (!places.pid.empty()) return places.pid;
+  if (const std::string& known = known_pid_path(places); !known.empty()) return known;
   return TRY(load_all(places)).model->pid_path;
 }
 

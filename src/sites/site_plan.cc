@@ -180,6 +180,14 @@ Status plan_no_sftp(const Common& common, const Record& record, Keys keys, Plan*
   return {};
 }
 
+Status plan_db_page(const Common& common, const Record& record, const Template& from, Plan* plan) {
+  if (record.database != "mariadb" || from.db_page.empty()) return {};
+  const std::string text =
+      fill(TRY(template_text(common.places, from.db_page)), common.places, record);
+  plan->add(page_step(record.root, from.db_page, text, record.user, 0600));
+  return {};
+}
+
 Status check_names(const Common& common, const Record& record) {
   if (!exists(common.places.config())) return {};
   auto loaded = load_all(common.places);

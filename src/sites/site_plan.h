@@ -40,6 +40,9 @@ Status check_names(const Common& common, const Record& record);
 // The first `listen` of a site as an address to ask ("0.0.0.0:80").
 [[nodiscard]] std::string probe_address(const Record& record);
 
+// The page that tells the application of its database (wp-config.php), unless it has one.
+Status plan_db_page(const Common& common, const Record& record, const Template& from, Plan* plan);
+
 // A public key file as authorized_keys takes it.  Errors: not a list of keys, by line.
 [[nodiscard]] Result<std::string> read_keys(const std::string& path);
 

@@ -1,8 +1,10 @@
 """Sites with a database: the account is the Linux user and has no password; archive, restore, clone, undo."""
 import os
+import shutil
 import subprocess
 
 import pytest
+import requests
 
 from harness.mariadb import MariaDb
 from harness.servers import wait_for
@@ -150,3 +152,36 @@ def test_sqlite_is_a_file_of_the_site(machine):
     assert os.stat(path).st_uid == user.pw_uid and os.stat(path).st_mode & 0o777 == 0o600
     write_as(user, f'{machine.record(name)["root"]}/index.php', '<?php echo getenv("DB_DATABASE");')
     wait_for(lambda: machine.answer(name).text == path, why='the site')
+
+
+def test_wordpress_is_installed_on_a_site_of_one_command(machine, db):
+    """site add, Debian's files copied in, the installer's form: no password asked, no database named."""
+    if not os.path.isdir('/usr/share/wordpress'):
+        pytest.skip('wordpress is not installed')
+    # As unpacked from wordpress.org: Debian's links to files elsewhere resolved.
+    source = machine.dir + '/wordpress'
+    shutil.copytree('/usr/share/wordpress', source, symlinks=False, ignore_dangling_symlinks=True,
+                    ignore=shutil.ignore_patterns('wp-config.php'))
+    name = add(machine, db, 'blog', '--template', 'wordpress', '--memory', '512M')
+    machine.site('copy-in', name, '--from', source)
+    root, user = machine.record(name)['root'], machine.user(name)
+    assert os.stat(f'{root}/wp-config.php').st_uid == user.pw_uid
+    session = requests.Session()
+    session.headers['Host'] = name
+    base = f'http://127.0.0.1:{machine.port}'
+
+    def first():
+        return session.get(f'{base}/', allow_redirects=False, timeout=60)
+    wait_for(lambda: 'wp-admin/install.php' in first().headers.get('Location', ''), 30, 'the installer')
+    done = session.post(f'{base}/wp-admin/install.php?step=2', timeout=120, data={
+        'weblog_title': 'One command', 'user_name': 'editor', 'admin_password': 'Tr1ckier-than-this',
+        'admin_password2': 'Tr1ckier-than-this', 'pw_weak': 'on', 'admin_email': 'e@example.org', 'Submit': 'Install'})
+    assert 'Success!' in done.text, done.text[-1500:]
+    page = first()
+    assert page.status_code == 200 and 'One command' in page.text
+    assert machine.answer(name, '/wp-config.php').status == 404
+    # Another site of the same machine neither sees nor reads the configuration.
+    thief = machine.add('thief')
+    write_as(machine.user(thief), f'{machine.user(thief).pw_dir}/public/t.php',
+             f'<?php echo "read: ", @file_get_contents("{root}/wp-config.php");')
+    wait_for(lambda: machine.answer(thief, '/t.php').text == 'read: ', why='the thief')
