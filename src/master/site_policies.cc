@@ -173,6 +173,9 @@ void make_policies(const Options& options, Loaded* loaded) {
       }
     }
     if (pool == nullptr || !root) continue;
+    for (Tree& tree : policy.trees) {
+      tree.there = !tree.is_web_root() || ::access(tree.path.c_str(), F_OK) == 0;
+    }
     for (Tree& tree : pool_trees(*pool, loaded->identities[i])) {
       policy.trees.push_back(std::move(tree));
     }

@@ -213,6 +213,17 @@ std::optional<sandbox::LandlockRules> landlock_of(const sandbox::SitePolicy& pol
   return sandbox::landlock_rules(policy, entered, dirs, chroot);
 }
 
+// A view is made once: what is made later is not in it.
+void warn_of_missing_roots(const sandbox::SitePolicy& policy, PoolLog& log) {
+  if (!policy.wants(sandbox::Layer::kView) || policy.wide) return;
+  for (const sandbox::Tree& tree : policy.trees) {
+    if (!tree.is_web_root() || ::access(tree.path.c_str(), F_OK) == 0 || errno != ENOENT) continue;
+    log.line(config::FpmLevel::kWarning,
+             tree.origin + " \"" + tree.path +
+                 "\" is not there, and this pool will not see it: make it, then reload");
+  }
+}
+
 Result<std::unique_ptr<Pool>> start_pool(ForkOrder& order, Nursery& nursery, PoolLog& log) {
   Setup setup;
   setup.log = &log;
@@ -226,6 +237,7 @@ Result<std::unique_ptr<Pool>> start_pool(ForkOrder& order, Nursery& nursery, Poo
     TRY_STATUS(sandbox::prepare_site_state(policy.state, identity));
     TRY_STATUS(divide_disk(setup.config, policy, log));
   }
+  warn_of_missing_roots(policy, log);
   const std::vector<sandbox::PrivateDir> dirs = private_dirs();
   const sandbox::Entered entered = TRY(sandbox::enter(policy, nursery.offered, identity, dirs));
   TRY_STATUS(become_separate(order, {nursery.self_link, entered.proc}, setup));

@@ -25,6 +25,7 @@ struct ForkOrder {
 
 // What every pool gets from its zygote.
 struct Nursery {
+  sandbox::EtcRefresh etc;  // before the copy is made
   sandbox::Offered offered;
   sys::Fd self_link;      // sys/host_pid.h
   sys::Fd pid_namespace;  // the zygote's; closed in pools

@@ -106,6 +106,7 @@ bool serve_one(sys::Fd& master, std::span<char> buffer, Nursery& nursery) {
   const auto body = ipc::read_body<ipc::ForkBody>(payload);
   if (!body) return false;
   order.body = *body;
+  if (nursery.offered.base) nursery.etc.renew(nursery.offered.base->etc);
   fork_pool(master, std::move(order), nursery);
   return true;
 }

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "base/error.h"
 #include "sys/fd.h"
@@ -31,5 +32,20 @@ struct BaseTree {
 // Whatever is not readable by everybody stays out.
 // Copies them from `from` to `to` (both O_PATH directories).  Blocks: reads some hundred files.
 Status copy_etc(sys::FdRef from, sys::FdRef to);
+
+// The files of /etc that change while a server runs (name servers, hosts, time zone, certificates):
+// copied anew into every view, also those of running sites, when they are no longer what they were.
+class EtcRefresh {
+ public:
+  // What is there now counts as copied.
+  explicit EtcRefresh(std::string from = "/etc");
+  // `to`: path of the copy.  Asked before each site starts: costs a stat(2) per file.
+  // Returns how many were renewed.
+  int renew(const std::string& to);
+
+ private:
+  std::string from_;
+  std::vector<std::string> seen_;  // what each looked like
+};
 
 }  // namespace bulkhead::sandbox

@@ -150,7 +150,6 @@ class Copy {
     ::closedir(dir);
   }
 
- private:
   void entry(sys::FdRef from, sys::FdRef to, const std::string& name, const std::string& path,
              int depth) {
     struct stat st {};
@@ -165,6 +164,7 @@ class Copy {
     if (inner.valid() && made.valid()) directory(inner, made, path, depth + 1);
   }
 
+ private:
   // A link into /usr, /etc or beside itself stays one; what another leads to is copied, since its
   // target (/run/systemd/resolve/stub-resolv.conf) is not in the view.
   static void link(sys::FdRef from, sys::FdRef to, const std::string& name) {
@@ -200,7 +200,72 @@ class Copy {
   size_t entries_ = 0;
 };
 
+// Files, or links to files; a directory would take too long to look at before each site.
+constexpr const char* kChanging[] = {"resolv.conf",
+                                     "hosts",
+                                     "hostname",
+                                     "nsswitch.conf",
+                                     "host.conf",
+                                     "gai.conf",
+                                     "localtime",
+                                     "timezone",
+                                     "mailname",
+                                     "ld.so.cache",
+                                     "mime.types",
+                                     "environment",
+                                     "ssl/certs/ca-certificates.crt"};
+
+// Another text when the file, or what a link leads to, is another.
+std::string look(const std::string& path) {
+  std::string text;
+  struct stat st {};
+  for (const int flags : {AT_SYMLINK_NOFOLLOW, 0}) {
+    if (::fstatat(AT_FDCWD, path.c_str(), &st, flags) < 0) return text;
+    text += std::to_string(st.st_dev) + ":" + std::to_string(st.st_ino) + ":" +
+            std::to_string(st.st_size) + ":" + std::to_string(st.st_mtim.tv_sec) + "." +
+            std::to_string(st.st_mtim.tv_nsec) + ":" + std::to_string(st.st_mode) + " ";
+  }
+  return text;
+}
+
+// Beside the old one first, so that no site finds it half written.
+void replace_copy(const std::string& from, const std::string& to, const std::string& name) {
+  const size_t slash = name.rfind('/');
+  const std::string folder = slash == std::string::npos ? "" : "/" + name.substr(0, slash);
+  const std::string leaf = slash == std::string::npos ? name : name.substr(slash + 1);
+  sys::Fd source(::open((from + folder).c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  sys::Fd target(::open((to + folder).c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!source.valid() || !target.valid()) return;
+  const std::string beside = ".renewed";
+  if (::mkdirat(target.get(), beside.c_str(), 0700) < 0 && errno != EEXIST) return;
+  sys::Fd fresh(::openat(target.get(), beside.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!fresh.valid()) return;
+  Copy().entry(source, fresh, leaf, name, 0);
+  if (::renameat(fresh.get(), leaf.c_str(), target.get(), leaf.c_str()) < 0 && errno == ENOENT) {
+    ::unlinkat(target.get(), leaf.c_str(), 0);  // it is gone, or no longer everybody's to read
+  }
+  ::unlinkat(target.get(), beside.c_str(), AT_REMOVEDIR);
+}
+
 }  // namespace
+
+EtcRefresh::EtcRefresh(std::string from) : from_(std::move(from)) {
+  for (const char* name : kChanging) seen_.push_back(look(from_ + "/" + name));
+}
+
+int EtcRefresh::renew(const std::string& to) {
+  int renewed = 0;
+  const mode_t kept = ::umask(0);
+  for (size_t i = 0; i < std::size(kChanging); ++i) {
+    std::string now = look(from_ + "/" + kChanging[i]);
+    if (now == seen_[i]) continue;
+    seen_[i] = std::move(now);
+    replace_copy(from_, to, kChanging[i]);
+    ++renewed;
+  }
+  ::umask(kept);
+  return renewed;
+}
 
 Status copy_etc(sys::FdRef from, sys::FdRef to) {
   Copy().directory(from, to, "", 0);

@@ -18,6 +18,7 @@ void fields(Tree& tree, Form& form) {
   form(tree.access);
   form(tree.need);
   form(tree.origin);
+  form(tree.there);
 }
 
 template <class Form>

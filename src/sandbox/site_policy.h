@@ -42,6 +42,10 @@ struct Tree {
   // is left out.
   enum class Need : uint8_t { kMay, kMust } need = Need::kMay;
   std::string origin;  // "root", "sandbox.read": for messages
+  // Of a web root: whether it was there when the configuration was read.  One that has been made
+  // since changes the policy, and so a reload gives the site a new pool, which sees it.
+  bool there = true;
+  [[nodiscard]] bool is_web_root() const { return origin == "root" || origin == "alias"; }
 };
 
 struct SitePolicy {

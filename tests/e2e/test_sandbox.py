@@ -321,6 +321,54 @@ def test_a_missing_directory_refuses_that_site_only(work, two):
         assert run(server, 'b', 'return 1;') == 1
 
 
+def test_a_root_made_later_is_seen_after_a_reload(work, two):
+    a, b, *_ = two
+    place(work, 'there', b)
+    later = work / 'later'
+    with serve(work, 'rootlater', [dict(name='early', user=a, root=later, pm='static'),
+                                   dict(name='other', user=b, root=work / 'there', pm='static')]) as s:
+        warned = f'[pool early] root "{later}" is not there, and this pool will not see it: make it, then reload'
+        wait_for(lambda: warned in s.read('fpm.log'), 10, 'the warning')
+        assert s.read('fpm.log').count(warned) == 1
+        assert s.fetch('/run.php', host='early', method='POST', body=b'return 1;').status == 404
+        others = {p for p, f in s.descendants().items() if f[2] == 'bulkhead: pool other'}
+        place(work, 'later', a)
+        os.kill(s.pid, signal.SIGHUP)
+
+        def served():
+            page = s.fetch('/run.php', host='early', method='POST', body=b'return 42;')
+            return page.status == 200 and page.text == '42'
+        wait_for(served, 10, 'the new pool')
+        assert others == {p for p, f in s.descendants().items() if f[2] == 'bulkhead: pool other'}
+        assert run(s, 'early', 'return touch(__DIR__ . "/mine");') is True
+
+
+def test_a_changed_file_of_etc_reaches_sites(work, two):
+    """By a name that nothing on this machine reads meanwhile."""
+    a, b, *_ = two
+    if os.path.exists('/etc/gai.conf') and not os.path.isfile('/etc/gai.conf'):
+        pytest.skip('/etc/gai.conf is no file here')
+    before = open('/etc/gai.conf', 'rb').read() if os.path.exists('/etc/gai.conf') else None
+    mark = f'# bulkhead test {os.getpid()}'
+    place(work, 'etca', a)
+    place(work, 'etcb', b)
+    with serve(work, 'etc', [dict(name='etca', user=a, root=work / 'etca'),
+                             dict(name='etcb', user=b, root=work / 'etcb')]) as s:
+        read = 'return (string)@file_get_contents("/etc/gai.conf");'
+        assert mark not in run(s, 'etca', read)
+        try:
+            with open('/etc/gai.conf', 'ab') as f:
+                f.write(mark.encode() + b'\n')
+            assert mark in run(s, 'etcb', read)  # its pool starts now
+            assert mark in run(s, 'etca', read)  # this one ran already
+        finally:
+            if before is None:
+                os.unlink('/etc/gai.conf')
+            else:
+                with open('/etc/gai.conf', 'wb') as f:
+                    f.write(before)
+
+
 def test_off_shouts_and_opens_everything(work, two):
     a, b = two[0], two[1]
     other = work.write('off/b/open.txt', 'marker', 0o644)
