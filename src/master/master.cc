@@ -379,6 +379,7 @@ void Master::announce_start() {
               counted(now_.fpm ? now_.fpm->pools.size() : 0, "pool") + " on " + where + " (pid " +
               std::to_string(::getpid()) + ")");
   sys::notify_service_manager("READY=1\nSTATUS=Ready to handle connections");
+  show_life();
   bool uses_stderr = false;
   for (const config::LogFile& file : now_.model->log_files) {
     uses_stderr = uses_stderr || file.path == "stderr";

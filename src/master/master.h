@@ -138,6 +138,7 @@ class Master {
   void on_signals();
   void on_signal(const sys::Signal& signal);
   void log_signal(const sys::Signal& signal, std::string_view effect);
+  void show_life();
   void reload();
   void reopen();
   void begin_stop(Stop how);

@@ -226,4 +226,13 @@ void Master::finish() {
   if (exit_code_ != 0) daemon_.report_started(exit_code_, false);
 }
 
+// To systemd's watchdog, twice as often as it asks for, for as long as this loop turns.
+void Master::show_life() {
+  const auto patience = std::chrono::duration_cast<loop::Millis>(sys::watchdog_patience());
+  if (patience.count() == 0) return;
+  sys::notify_service_manager("WATCHDOG=1");
+  if (!heartbeat_) heartbeat_ = std::make_unique<loop::Timer>([this] { show_life(); });
+  heartbeat_->arm(*loop_, patience / 2);
+}
+
 }  // namespace bulkhead::master

@@ -10,6 +10,7 @@
 
 #include "master/master.h"
 #include "sys/files.h"
+#include "sys/notify.h"
 #include "sys/process.h"
 
 namespace bulkhead::master {
@@ -51,6 +52,10 @@ Status Master::start_new_binary() {
   spawn.env = child_environment(Environment::kWhole);
   if (const char* notify = std::getenv("NOTIFY_SOCKET")) {
     spawn.env.push_back(std::string("NOTIFY_SOCKET=") + notify);
+    // Without a pid: whoever is the main process then.
+    if (const auto patience = sys::watchdog_patience(); patience.count() > 0) {
+      spawn.env.push_back("WATCHDOG_USEC=" + std::to_string(patience.count()));
+    }
   }
   spawn.fds = listeners_.all();
   std::string numbers;

@@ -27,6 +27,15 @@ void notify_service_manager(std::string_view state) {
            static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + size));
 }
 
+std::chrono::microseconds watchdog_patience() {
+  constexpr long long kDay = 86'400'000'000;
+  const char* pid = std::getenv("WATCHDOG_PID");
+  const char* patience = std::getenv("WATCHDOG_USEC");
+  if (patience == nullptr || (pid != nullptr && std::atol(pid) != ::getpid())) return {};
+  const long long value = std::atoll(patience);
+  return std::chrono::microseconds(value > 0 && value < kDay ? value : 0);
+}
+
 std::vector<Fd> take_activation_sockets() {
   constexpr int kFirst = 3;  // SD_LISTEN_FDS_START
   constexpr int kSocketsMax = 1024;
