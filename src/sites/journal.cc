@@ -8,6 +8,7 @@
 #include <charconv>
 #include <thread>
 
+#include "sites/program.h"
 #include "sys/files.h"
 
 namespace bulkhead::sites {
@@ -50,6 +51,10 @@ Result<Journal> Journal::open(Options options) {
   return journal;
 }
 
+Journal::~Journal() {
+  if (lock_.valid()) keep_in_programs(sys::FdRef());
+}
+
 bool Journal::is_pending(const std::string& directory) {
   return ::access((directory + "/current").c_str(), F_OK) == 0;
 }
@@ -89,6 +94,7 @@ Status Journal::lock() {
   if (::ftruncate(lock_.get(), 0) < 0 || !sys::write_all(lock_, mine)) {
     return fail_errno("cannot write " + path + "/lock");
   }
+  keep_in_programs(lock_);
   return {};
 }
 

@@ -39,6 +39,9 @@ class Journal {
   // do.  Blocks: up to `patience`.
   [[nodiscard]] static Result<Journal> open(Options options);
 
+  Journal(Journal&&) = default;
+  ~Journal();  // lets go of the lock
+
   // Does every step, or none.  Errors: of the step that failed; the text says when undoing it has
   // failed as well.  `on_step`: told before each step, with its number from 1.
   Status run(const Work& work, const std::function<void(size_t, const Step&)>& on_step = {});

@@ -3,11 +3,13 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstdlib>
 
+#include "sites/program.h"
 #include "sites/step_kinds.h"
 #include "sites/steps.h"
 #include "sites/tree.h"
@@ -176,6 +178,29 @@ TEST_F(JournalTest, ASecondCommandIsToldWhoHoldsTheLock) {
   int status = 0;
   ::waitpid(pid, &status, 0);
   EXPECT_EQ(status, 0);
+}
+
+TEST_F(JournalTest, AProgramThatOutlivesUsKeepsTheLock) {
+  const std::string pipe = at("pipe");
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  const pid_t pid = ::fork();
+  if (pid == 0) {
+    auto journal = Journal::open(options());
+    // Ends when somebody has written a line.
+    (void)run_program({.argv = {"sh", "-c", "echo ready > " + pipe + "; read line < " + pipe}});
+    ::_exit(0);
+  }
+  ASSERT_TRUE(sys::read_file(pipe));  // it runs
+  ::kill(pid, SIGKILL);
+  ::waitpid(pid, nullptr, 0);
+  auto early = Journal::open(options());
+  ASSERT_FALSE(early);
+  EXPECT_TRUE(early.error().text.starts_with("in use by pid " + std::to_string(pid)));
+  sys::Fd writer(::open(pipe.c_str(), O_WRONLY | O_CLOEXEC));
+  ASSERT_TRUE(sys::write_all(writer, "done\n"));
+  auto with = options();
+  with.patience = std::chrono::seconds(20);
+  EXPECT_TRUE(Journal::open(std::move(with)));
 }
 
 TEST_F(JournalTest, HalfAJournalIsRefusedWithItsPath) {

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -20,6 +21,8 @@ namespace bulkhead::sites {
 namespace {
 
 constexpr const char* kPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+sys::FdRef kept_lock;
 
 struct Pipe {
   sys::Fd read, write;
@@ -49,9 +52,16 @@ std::string found_program(const std::string& name) {
   ::dup2(in, 0);
   ::dup2(out, 1);
   ::dup2(errors, 2);
-  sys::close_descriptors_from(3);
+  if (what.user == nullptr && kept_lock.valid()) {
+    (void)::fcntl(kept_lock.get(), F_SETFD, 0);
+    sys::close_descriptors_from(3, {kept_lock});
+  } else {
+    sys::close_descriptors_from(3);
+  }
   if (::chdir(what.directory.c_str()) != 0) ::_exit(126);
   if (what.user != nullptr && !sys::become(*what.user)) ::_exit(125);
+  // After the change of user, which clears it.  Ref: prctl(2), PR_SET_PDEATHSIG.
+  if (what.user != nullptr) ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   ::umask(what.user != nullptr ? 077 : 022);
   std::vector<char*> argv{const_cast<char*>(path.c_str())};  // sshd insists on its whole path
   for (size_t i = 1; i < what.argv.size(); ++i) {
@@ -100,6 +110,8 @@ int wait_for(pid_t pid) {
 }
 
 }  // namespace
+
+void keep_in_programs(sys::FdRef lock) { kept_lock = lock; }
 
 Result<Ran> run_program(const Program& program) {
   const std::string path = found_program(program.argv.at(0));

@@ -33,6 +33,10 @@ constexpr size_t kOutputMax = 16u << 20;
 // The same; an exit status other than 0 is an error with the program's own words.
 Status must_run(const Program& program);
 
+// Root's programs keep this descriptor open: a lock stays taken while one of them goes on although
+// we were killed.  Programs of a user do not get it: they end with us.
+void keep_in_programs(sys::FdRef lock);
+
 // Does something as a user, in a child that became it: the only way files are written into a
 // directory that a site owns.
 Status as_user(const sys::Identity& user, const std::function<Status()>& work);

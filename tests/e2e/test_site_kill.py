@@ -13,6 +13,10 @@ import pytest
 from harness.servers import wait_for
 from harness.sites import Machine
 
+pytestmark = pytest.mark.skipif(
+    os.environ.get('BULKHEAD_TREE', 'build') != 'build',
+    reason='hundreds of starts; the same steps run under the sanitizers in the other files of test_site_*')
+
 
 @pytest.fixture(scope='module')
 def machine():

@@ -5,6 +5,7 @@ import pwd
 import subprocess
 
 from . import http
+from .sanitizers import SLOW
 from .servers import BIN, Bulkhead, Server, Work
 
 CONF = '''
@@ -49,7 +50,7 @@ class Machine(Bulkhead):
     def run(self, *words, prefix=(), **kwargs):
         return subprocess.run([*prefix, os.path.join(BIN, 'bulkhead-site' if prefix else 'bulkhead'),
                                *(() if prefix else ('site',)), *words],
-                              env=self.env, capture_output=True, text=True, check=False, timeout=120, **kwargs)
+                              env=self.env, capture_output=True, text=True, check=False, timeout=120 * SLOW, **kwargs)
 
     def site(self, *words, code=0):
         done = self.run(*words)
@@ -66,7 +67,7 @@ class Machine(Bulkhead):
         return name
 
     def answer(self, name, path='/'):
-        return http.fetch(('127.0.0.1', self.port), path, host=name, timeout=20)
+        return http.fetch(('127.0.0.1', self.port), path, host=name, timeout=20 * SLOW)
 
     def record(self, name):
         with open(os.path.join(self.state, 'records', name + '.json'), encoding='utf-8') as f:
