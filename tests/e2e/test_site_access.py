@@ -48,6 +48,10 @@ class Sshd:
         """Whether a key opens the door; an sshd that reads its configuration anew is away for a moment."""
         return wait_for(lambda: self.sftp(user, key, 'ls\n').returncode == 0, 10, f'sftp of {user}')
 
+    def refuses(self, user, key):
+        """Likewise, whether it has come to refuse a key."""
+        return wait_for(lambda: self.sftp(user, key, 'ls\n').returncode != 0, 10, f'{user} to be refused')
+
     def ssh(self, user, key, *command):
         return subprocess.run(['ssh', '-p', str(self.port), *self.options(key), f'{user}@127.0.0.1', *command],
                               stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=60)
@@ -87,7 +91,7 @@ def test_sftp_reaches_the_home_and_nothing_else(machine, sshd, keys):
     assert sshd.lets_in(user, keys[0])
     done = sshd.sftp(user, keys[0], f'ls /\nput {upload} public/up.txt\n')
     assert done.returncode == 0, done.stderr + machine.read('ssh/log')
-    assert 'public' in done.stdout and 'etc' not in done.stdout
+    assert '/public' in done.stdout.split() and '/etc' not in done.stdout.split()
     assert machine.answer(name, '/up.txt').text == 'by sftp'
     for batch in ('ls /etc\n', 'get ../../../../etc/passwd /tmp/bht-never\n', 'rename public away\n', 'mkdir top\n'):
         assert sshd.sftp(user, keys[0], batch).returncode != 0, batch
@@ -115,7 +119,7 @@ def test_keys_come_and_go(machine, sshd, keys):
     for wrong in (keys[0], machine.work.write('junk', 'no key\n'), '/nowhere'):
         assert machine.run('ssh-key', 'add', name, wrong).returncode == 1, wrong
     machine.site('set', name, 'sftp=off')
-    assert sshd.sftp(user, keys[0], 'ls\n').returncode != 0
+    assert sshd.refuses(user, keys[0])
     machine.site('set', name, 'sftp=on')
     assert sshd.lets_in(user, keys[0])
     machine.site('remove', name)
