@@ -15,6 +15,7 @@
 #include "front/control.h"
 #include "sandbox/confine_front.h"
 #include "sys/process.h"
+#include "sys/scheduling.h"
 #include "sys/signals.h"
 
 namespace {
@@ -61,6 +62,7 @@ int main(int argc, char** argv) {
   if (!parse_identity({argv + 1, static_cast<size_t>(argc - 1)}, &confinement.identity)) {
     return complain("is started by bulkhead's master process", 64);
   }
+  sys::lead_session(sys::kFrontNice);
   sys::init_process_title(argc, argv);
   sys::ignore_sigpipe();
   // Who wants core files of front (worker_rlimit_core) needs it traceable by its own user.
