@@ -112,7 +112,7 @@ def memory(server):
     before = number('memory.events', 'oom_kill')
     answer = server.fetch('/memory.php', host='a.example').status
     other = server.fetch('/hello.php', host='b.example').status
-    told = 'was ended by its memory limit' in server.read('fpm.log')
+    told = wait_for(lambda: 'was ended by its memory limit' in server.read('fpm.log'), 30, 'the line in the log')
     wait_for(lambda: server.fetch('/hello.php', host='a.example').status == 200, 30, 'the site to come back')
     ended = number('memory.events', 'oom_kill') - before if os.path.exists(GROUP) else 'all'
     return (answer, other, told) == (502, 200, True), f'a {answer}, b {other}, logged {told}, ended {ended}, a is back'
