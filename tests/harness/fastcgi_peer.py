@@ -67,22 +67,27 @@ class Peer:
             threading.Thread(target=self.serve, args=(client,), daemon=True).start()
 
     def serve(self, client):
-        params = b''
+        """Requests of one connection; kept open when the web server asks for that, as php-fpm does."""
         with client, client.makefile('rb') as stream:
-            while True:
-                head = stream.read(8)
-                if len(head) < 8:
+            keep = True
+            while keep:
+                params = b''
+                while True:
+                    head = stream.read(8)
+                    if len(head) < 8:
+                        return
+                    _, kind, _, size, padding, _ = struct.unpack('>BBHHBB', head)
+                    content = stream.read(size + padding)[:size]
+                    if kind == 1:
+                        keep = content[2] & 1
+                    if kind == 4:
+                        params += content
+                    if kind == 5 and not content:
+                        break
+                try:
+                    keep = self.answer(client, read_params(params)) and keep
+                except OSError:
                     return
-                _, kind, _, size, padding, _ = struct.unpack('>BBHHBB', head)
-                content = stream.read(size + padding)[:size]
-                if kind == 4:
-                    params += content
-                if kind == 5 and not content:
-                    break
-            try:
-                self.answer(client, read_params(params))
-            except OSError:
-                pass
 
     def answer(self, client, params):
         query = dict(p.partition('=')[::2] for p in params.get('QUERY_STRING', '').split('&'))
@@ -95,10 +100,11 @@ class Peer:
                 self.held -= 1
                 self.changed.notify_all()
         if 'close' in query and query['close'] in ('1', self.name):
-            return
+            return False
         status = query['s'] if query.get('at', self.name) == self.name and 's' in query else '200'
         text = f'Status: {status}\r\nContent-Type: text/plain\r\n\r\n{self.name}'.encode()
         client.sendall(record(6, text) + record(6, b'') + record(3, struct.pack('>IB3x', 0, 0)))
+        return True
 
 
 def pair(name, value):
