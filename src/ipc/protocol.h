@@ -10,7 +10,7 @@
 namespace bulkhead::ipc {
 
 constexpr uint32_t kMaxPayload = 32 * 1024;
-constexpr uint32_t kMaxFds = 64;
+constexpr uint32_t kMaxFds = 96;
 
 // How children are started: bulkhead-front has its channel as descriptor 3; bulkhead-php8.2 gets
 // "--zygote" and PHP's own -c, -n, -d, channel 3; bulkhead-files gets the number of site channels
