@@ -207,7 +207,11 @@ SiteLife* Sites::launch(Site& site, Announce when, uint32_t front) {
 Status Sites::begin(Site& site, SiteLife* life) {
   const auto need =
       site.spec.policy.mode == sandbox::Mode::kStrict ? Shares::Need::kMust : Shares::Need::kMay;
-  life->share = TRY(w_.shares.begin(site.spec.name, site.spec.limits, life->epoch(), need));
+  const sandbox::SitePolicy& policy = site.spec.policy;
+  const bool in_group = policy.mode == sandbox::Mode::kOff || policy.wants(sandbox::Layer::kCgroup);
+  if (in_group) {
+    life->share = TRY(w_.shares.begin(site.spec.name, site.spec.limits, life->epoch(), need));
+  }
   life->ends = TRY(SiteEnds::create(site.spec.has_pool, std::max(loops_of_[life->front], 1u)));
   if (!site.spec.has_pool) return life->start_files(site.spec, &life->ends);
   SiteLife::ForkRequest request = TRY(life->prepare_fork(site.spec, life->ends));

@@ -24,7 +24,8 @@ struct Probe {
   How how;
   std::string_view evidence;  // the marker that proves success; "": the attack says so itself
   // What should stop it, the first that fits the refusal is named: view, pid, ipc, landlock
-  // (landlock:N needs that ABI), seccomp, uid, nnp, cgroup, links, engine, front, php, kernel.
+  // (landlock:N needs that ABI), seccomp, uid, nnp, group, cgroup, links, engine, front, php,
+  // kernel.
   std::string_view layers;
   std::string_view note;  // for kNever: why; else why success is an open end that we accept
 };

@@ -127,14 +127,19 @@ std::set<std::string, std::less<>> layers_of(const Server& server) {
   for (const char* own : {"view", "pid", "ipc", "seccomp", "nnp", "links", "engine"}) {
     names.insert(own);
   }
-  // Shares need controllers of cgroup v2; a kernel may have the hierarchy and none of them.
+  // Shares need controllers of cgroup v2; a kernel may have the hierarchy and none of them. What a
+  // group holds can be ended as one without them, too.
   for (const char* path :
        {"/sys/fs/cgroup/cgroup.controllers", "/sys/fs/cgroup/unified/cgroup.controllers"}) {
     auto controllers = sys::read_file(path, 4096);
+    if (controllers) names.insert("group");
     if (controllers && controllers->find("cpu") != std::string::npos) names.insert("cgroup");
   }
   if (landlock_abi() > 0) names.insert("landlock");
-  for (const std::string& off : server.layers_off) names.erase(off);
+  for (const std::string& off : server.layers_off) {
+    names.erase(off);
+    if (off == "cgroup") names.erase("group");
+  }
   return names;
 }
 

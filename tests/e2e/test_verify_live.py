@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from harness.servers import BIN, Bulkhead, processes, wait_for
+from harness.servers import BIN, Bulkhead, has_more_devices, processes, wait_for
 from harness.users import users
 
 pytestmark = pytest.mark.skipif(
@@ -154,6 +154,8 @@ def test_a_site_without_programs_attacks_over_http_alone(whole):
 
 @pytest.mark.parametrize('probe', ['A1', 'A1c', 'A2', 'A2d', 'A2e', 'C3', 'D1', 'D2c', 'D12', 'D12b', 'D14b'])
 def test_a_site_without_sandbox_is_noticed(whole, probe):
+    if probe == 'D14b' and not has_more_devices():
+        pytest.skip('this machine has only the devices that every site has')
     report, code = whole
     assert rows_of(report, 'open', 'one')[probe]['verdict'] == 'allowed'
     assert code == 1 and report['allowed'] > 0

@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import tempfile
 import time
@@ -67,6 +68,13 @@ def descendants(pid):
                 found[child] = facts
                 todo.append(child)
     return found
+
+
+def has_more_devices():
+    """/dev holds devices beside the seven that every program needs (in a container it may not)."""
+    usual = {'null', 'zero', 'full', 'random', 'urandom', 'tty', 'ptmx'}
+    modes = [os.lstat(f'/dev/{name}').st_mode for name in os.listdir('/dev') if name not in usual]
+    return any(stat.S_ISCHR(mode) or stat.S_ISBLK(mode) for mode in modes)
 
 
 # A worker's number on the machine, in php-fpm and in ours: inside a pid namespace getmypid() is another.
