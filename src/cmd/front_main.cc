@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <charconv>
 #include <optional>
@@ -15,7 +16,6 @@
 #include "front/control.h"
 #include "sandbox/confine_front.h"
 #include "sys/process.h"
-#include "sys/scheduling.h"
 #include "sys/signals.h"
 
 namespace {
@@ -62,7 +62,10 @@ int main(int argc, char** argv) {
   if (!parse_identity({argv + 1, static_cast<size_t>(argc - 1)}, &confinement.identity)) {
     return complain("is started by bulkhead's master process", 64);
   }
-  sys::lead_session(sys::kFrontNice);
+  // A scheduling group of its own, as each pool's (sched_autogroup, sched(7)). Not one of more
+  // weight: front would take the processor from a worker at each wake-up, at twice the cost of a
+  // request.
+  (void)::setsid();
   sys::init_process_title(argc, argv);
   sys::ignore_sigpipe();
   // Who wants core files of front (worker_rlimit_core) needs it traceable by its own user.

@@ -22,7 +22,6 @@
 #include "sys/message.h"
 #include "sys/private_memory.h"
 #include "sys/process.h"
-#include "sys/scheduling.h"
 #include "sys/signals.h"
 #include "sys/users.h"
 
@@ -284,7 +283,7 @@ Result<sandbox::SitePolicy> policy_of(const ForkOrder& order) {
 int run_pool(ForkOrder order, Nursery& nursery, Group group) {
   // A terminal's signals are master's to hear.  A session of its own is also a scheduling group of
   // its own where the kernel makes groups by session (sched_autogroup, sched(7)).
-  sys::lead_session(0);
+  (void)::setsid();
   signal(SIGCHLD, SIG_DFL);
   sys::ignore_sigpipe();
   auto master = sys::FdRef(order.fds[position(order, kMaster)]);

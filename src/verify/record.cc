@@ -2,7 +2,6 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -13,6 +12,7 @@
 #include <sstream>
 #include <vector>
 
+#include "sites/tree.h"
 #include "sys/files.h"
 #include "sys/process.h"
 #include "verify/http.h"
@@ -43,8 +43,6 @@ void end_process(pid_t pid, unsigned long long started) {
     if (i == 1000) ::kill(pid, SIGKILL);
   }
 }
-
-int remove_entry(const char* path, const struct stat*, int, FTW*) { return ::remove(path); }
 
 // "request PORT HOST TOKEN TARGET".  Nobody may be there any more; then nothing is left to ask for.
 void make_request(const std::string& line) {
@@ -178,8 +176,7 @@ Status Record::remove() {
     end_processes_of(*uid);
     if (auto done = run_tool({"/usr/sbin/userdel", user}); !done) result = done;
   }
-  ::nftw(directory_.c_str(), remove_entry, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
-  if (::access(directory_.c_str(), F_OK) == 0) result = fail("cannot remove " + directory_);
+  if (auto removed = sites::remove_tree(directory_); !removed) result = removed;
   ::rmdir(kRunsDirectory);  // when it was the last run
   return result;
 }
