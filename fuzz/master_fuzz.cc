@@ -67,6 +67,7 @@ struct World {
   Reaper reaper;
   Log log;
   sys::Fd null;
+  std::unique_ptr<Shares> shares;  // never opened: no groups, which messages do not reach anyway
   std::unique_ptr<Sites> sites;
   Line front, zygote;
   std::vector<sys::Fd> pools;  // the pools' ends of their channels, as the zygote was given them
@@ -78,12 +79,13 @@ struct World {
     Log::FpmSink sink;
     sink.fd = std::move(*sys::duplicate(null));
     log.set_fpm(std::move(sink), "", "");
+    shares = std::make_unique<Shares>(*loop, [](const std::string&) {});
     sites = std::make_unique<Sites>(Sites::Wiring{
         *loop, reaper, log, Kind::kServe,
         [](uint32_t, ipc::Op, std::string_view, std::span<const sys::FdRef>) { return true; },
         [this](const std::string&, ipc::Op, std::string_view body,
                std::span<const sys::FdRef> fds) { return take_fork(body, fds); },
-        [] {}});
+        [] {}, *shares});
     sites->use_front(kFront, 1);
     sites->configure(two_pools());
     auto serve = [this](uint32_t number) {
