@@ -175,8 +175,9 @@ TEST_F(SiteClientTest, FailsWhatWaitsForASiteThatCannotStart) {
 TEST_F(SiteClientTest, AWorkerThatDiesCostsItsRequestOnly) {
   TestSite site(2, serve);
   up(site);
+  ASSERT_TRUE(run_until([&] { return site.is_asleep(); }));
   Recorder& victim = start("crash");
-  site.reap_any();
+  ASSERT_TRUE(run_until([&] { return site.reap_any(); }));
   ASSERT_TRUE(run_until_over(victim));
   EXPECT_EQ(victim.error, AppError::kClosed);
   Recorder& next = start("next");
@@ -187,8 +188,9 @@ TEST_F(SiteClientTest, AWorkerThatDiesCostsItsRequestOnly) {
 TEST_F(SiteClientTest, ADeathInTheBodyDeliversWhatWasWritten) {
   TestSite site(1, serve);
   up(site);
+  ASSERT_TRUE(run_until([&] { return site.is_asleep(); }));
   Recorder& victim = start("crash-in-body");
-  site.reap(0);
+  ASSERT_TRUE(run_until([&] { return site.reap(0); }));
   ASSERT_TRUE(run_until_over(victim));
   EXPECT_EQ(victim.body, "half");
   EXPECT_EQ(victim.error, AppError::kClosedInBody);

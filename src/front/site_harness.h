@@ -52,20 +52,27 @@ class TestSite {
     pids_[i] = -1;
     ring_->mark_dead(static_cast<uint32_t>(i));
   }
-  // Waits for a worker that ends itself.
-  void reap(size_t i) {
-    ::waitpid(pids_[i], nullptr, 0);
+  // Whether worker `i`, or any, has ended by itself since; front is then told, as its pool would.
+  // Never waits: front wakes workers at the end of its turn, so whoever waits for a worker to act
+  // has to turn the loop meanwhile.
+  bool reap(size_t i) {
+    if (pids_[i] < 0 || ::waitpid(pids_[i], nullptr, WNOHANG) != pids_[i]) return false;
     pids_[i] = -1;
     ring_->mark_dead(static_cast<uint32_t>(i));
+    return true;
   }
-  // Waits for whichever worker ends first.
-  void reap_any() {
-    pid_t dead = ::wait(nullptr);
+  bool reap_any() {
     for (size_t i = 0; i < pids_.size(); ++i) {
-      if (pids_[i] != dead) continue;
-      pids_[i] = -1;
-      ring_->mark_dead(static_cast<uint32_t>(i));
+      if (reap(i)) return true;
     }
+    return false;
+  }
+  // All workers sleep on their words of the bell, or are about to and will look for work first.
+  bool is_asleep() {
+    for (size_t i = 0; i < pids_.size(); ++i) {
+      if (pids_[i] >= 0 && !ring_->is_idle(static_cast<uint32_t>(i))) return false;
+    }
+    return true;
   }
   SiteEnds ends() {
     SiteEnds copy;
