@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <linux/audit.h>
+#include <linux/fs.h>
 #include <linux/netlink.h>
 #include <net/if.h>
 #include <netdb.h>
@@ -112,6 +113,21 @@ TEST(SiteFilter, ForbidsTypingIntoATerminal) {
               MUST(4, failing(SYS_ioctl, slave, TIOCLINUX, "x") == EPERM);
               winsize size{};
               MUST(5, ::ioctl(slave, TIOCGWINSZ, &size) == 0);
+              return 0;
+            }));
+}
+
+// The first names another project; the second lets new files of a directory belong to none.
+TEST(SiteFilter, ForbidsLeavingTheDisksShare) {
+  EXPECT_EQ(0, as_site([] {
+              const sys::Fd directory(::open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+              MUST(1, directory.valid());
+              fsxattr project{};
+              MUST(2, failing(SYS_ioctl, directory.get(), FS_IOC_FSSETXATTR, &project) == EPERM);
+              // Without the filter: EFAULT or ENOTTY, by file system.
+              MUST(3, failing(SYS_ioctl, directory.get(), FS_IOC_SETFLAGS, nullptr) == EPERM);
+              MUST(4, failing(SYS_ioctl, directory.get(), FS_IOC_SETFLAGS | 1ul << 32, nullptr) ==
+                          EPERM);
               return 0;
             }));
 }
