@@ -114,7 +114,7 @@ Status plan_clone_database(const Places& places, const Record& from, const Recor
   const std::string dump = places.archives() + "/.clone-" + to.user + ".sql";
   plan->add(dump_step(places, from.database_name, dump));
   plan->add(database_step(places, to.database_name, to.user));
-  plan->add(load_step(places, to.database_name, dump));
+  plan->add(load_step(places, to.database_name, dump, to.user));
   plan->finish(remove_tree_step(dump));
   return {};
 }

@@ -116,7 +116,7 @@ Result<Outcome> plan_restore(const Common& common, const std::string& given, Pla
       return fail("database " + record.database_name + " exists already");
     }
     plan->add(database_step(places, record.database_name, record.user));
-    plan->add(load_step(places, record.database_name, archive + "/database.sql"));
+    plan->add(load_step(places, record.database_name, archive + "/database.sql", record.user));
   }
   Texts texts{TRY(sys::read_file(archive + "/server.conf")), ""};
   if (record.has_pool) texts.pool = TRY(sys::read_file(archive + "/pool.conf"));

@@ -92,7 +92,8 @@ struct FileLook {
 // The database as SQL in a file of root's (mode 0600).
 [[nodiscard]] Step dump_step(const Places& places, const std::string& name,
                              const std::string& file);
-[[nodiscard]] Step load_step(const Places& places, const std::string& name,
-                             const std::string& file);
+// As `user`, whose account exists by then: the text of a dump is in good part the site's.
+[[nodiscard]] Step load_step(const Places& places, const std::string& name, const std::string& file,
+                             const std::string& user);
 
 }  // namespace bulkhead::sites

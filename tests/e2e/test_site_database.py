@@ -120,6 +120,49 @@ def test_remove_dumps_and_restore_loads(machine, db):
     assert database not in databases(db)
 
 
+# A procedure that MariaDB reads as `SELECT 1 + 1`: it takes "--" and a control character for the begin of a comment, its
+# client does not, and sees the end of a statement, then one of the site's.
+PLANTED = ('DELIMITER //\nCREATE PROCEDURE p() SELECT 1 --\x01 ;; %s ;; SELECT 1\n + 1 //\nDELIMITER ;\n'
+           "CREATE TABLE t (v VARCHAR(20)); INSERT INTO t VALUES ('kept'); CREATE VIEW w AS SELECT v FROM t;\n"
+           "CREATE TRIGGER g BEFORE INSERT ON t FOR EACH ROW SET NEW.v = 'x';\n"
+           'CREATE EVENT e ON SCHEDULE EVERY 1 YEAR DO DELETE FROM t;\n')
+
+
+@pytest.mark.parametrize('how', ['restore', 'clone'])
+def test_what_a_site_plants_in_its_database_is_loaded_with_its_own_rights(machine, db, how):
+    name, other = add(machine, db, f'plant{how}'), machine.name('planted')
+    user, database = machine.user(name), machine.record(name)['database_name']
+    grant = f"GRANT ALL ON *.* TO `{user.pw_name}`@localhost"
+    db.sql(PLANTED % grant, user, database)
+    if how == 'clone':
+        done = machine.run('clone', name, other)
+    else:
+        machine.site('remove', name)
+        archive, = [a for a in os.listdir(f'{machine.state}/archive') if a.startswith(name)]
+        done = machine.run('restore', archive)
+    rights = db.sql(f"SELECT privilege_type FROM information_schema.user_privileges WHERE grantee LIKE '%{user.pw_name}%'")
+    assert rights == [['USAGE']] * len(rights), done.stdout + done.stderr
+    assert done.returncode == 1 and 'Access denied' in done.stderr
+    if how == 'clone':
+        assert machine.record(name) and other not in machine.site('list')
+
+
+def test_a_copy_owns_its_routines_views_triggers_and_events(machine, db):
+    """Whatever the source's said: they run with the copy's rights, none reaches back."""
+    source, target = add(machine, db, 'own'), machine.name('owned')
+    user, database = machine.user(source), machine.record(source)['database_name']
+    db.sql(PLANTED.replace('%s', 'SELECT 2').replace('--\x01 ;;', '/*').replace(' ;; SELECT 1', '*/'), user, database)
+    db.sql('CREATE FUNCTION f() RETURNS INT RETURN 7', database=database)  # the administrator's
+    machine.site('clone', source, target)
+    copy, copied = machine.user(target), machine.record(target)['database_name']
+    assert db.sql('SELECT v FROM w; SELECT f()', copy, copied) == [['kept'], ['7']]
+    rows = db.sql(f"SELECT definer FROM information_schema.routines WHERE routine_schema = '{copied}' UNION ALL "
+                  f"SELECT definer FROM information_schema.views WHERE table_schema = '{copied}' UNION ALL "
+                  f"SELECT definer FROM information_schema.triggers WHERE trigger_schema = '{copied}' UNION ALL "
+                  f"SELECT definer FROM information_schema.events WHERE event_schema = '{copied}'")
+    assert rows == [[f'{copy.pw_name}@localhost']] * 5
+
+
 def test_clone_copies_the_database_and_wordpress_finds_its_own(machine, db):
     source = add(machine, db, 'wpone', '--template', 'wordpress')
     user, database = machine.user(source), machine.record(source)['database_name']
