@@ -119,8 +119,8 @@ constexpr ArgRule kSiteRefused[] = {
     // Characters put into a terminal's input would be typed by whoever runs `bulkhead exec`; line
     // disciplines are old code in the kernel.
     refuse_ioctl(TIOCSTI), refuse_ioctl(TIOCLINUX), refuse_ioctl(TIOCSETD),
-    // A file that changes its project leaves the disk share of the site (sandbox/quota.h); so does what
-    // is made in a directory whose owner takes FS_PROJINHERIT_FL away (ioctl_iflags(2)).
+    // A file that changes its project leaves the disk share of the site (sandbox/quota.h);
+    // so does what is made in a directory without FS_PROJINHERIT_FL (ioctl_iflags(2)).
     refuse_ioctl(FS_IOC_FSSETXATTR), refuse_ioctl(FS_IOC_SETFLAGS),
     // Left are AF_UNIX 1, AF_INET 2, AF_INET6 10 and of AF_NETLINK 16 what getaddrinfo() asks.
     refuse_family(0), refuse_family(3), refuse_family(4), refuse_family(5), refuse_family(6),

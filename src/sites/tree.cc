@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <vector>
@@ -92,17 +93,32 @@ struct Copy {
   uint64_t* skipped;
 };
 
+// Holes stay holes: a file that claims a petabyte must not cost the machine one.
 Status copy_bytes(sys::FdRef from, sys::FdRef to, const std::string& path) {
   char buffer[65536];
-  for (;;) {
-    const ssize_t n = ::read(from.get(), buffer, sizeof buffer);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return fail_errno("cannot read " + path);
-    if (n == 0) return {};
-    if (!sys::write_all(to, {buffer, static_cast<size_t>(n)})) {
-      return fail_errno("cannot write the copy of " + path);
+  struct stat st {};
+  if (::fstat(from.get(), &st) < 0) return fail_errno("cannot look at " + path);
+  for (off_t end = 0; end < st.st_size;) {  // what is appended meanwhile is not waited for
+    const off_t data = ::lseek(from.get(), end, SEEK_DATA);
+    if (data < 0 && errno == ENXIO) break;
+    end = data < 0 ? -1 : ::lseek(from.get(), data, SEEK_HOLE);
+    if (end < 0) return fail_errno("cannot read " + path);
+    end = std::min(end, st.st_size);
+    for (off_t at = data; at < end;) {
+      const auto part = std::min<off_t>(sizeof buffer, end - at);
+      const ssize_t n = ::pread(from.get(), buffer, static_cast<size_t>(part), at);
+      if (n < 0 && errno == EINTR) continue;
+      if (n < 0) return fail_errno("cannot read " + path);
+      if (n == 0) break;  // made shorter meanwhile
+      if (::lseek(to.get(), at, SEEK_SET) < 0 ||
+          !sys::write_all(to, {buffer, static_cast<size_t>(n)})) {
+        return fail_errno("cannot write the copy of " + path);
+      }
+      at += n;
     }
   }
+  if (::ftruncate(to.get(), st.st_size) < 0) return fail_errno("cannot write the copy of " + path);
+  return {};
 }
 
 Status dress(sys::FdRef made, const Copy& copy, const struct stat& st, const std::string& path) {

@@ -64,6 +64,25 @@ TEST_F(TreeTest, CopiesLinksAsLinksAndLeavesDevicesAndPipesBehind) {
   EXPECT_FALSE(copy_tree(at("site/in/way-out"), at("copy2"), self_, nullptr)) << "a link";
 }
 
+// The disk that the copy takes is the machine's, whatever size a site claims.
+TEST_F(TreeTest, AHoleIsCopiedAsAHole) {
+  constexpr off_t kSize = off_t{512} << 20;
+  ASSERT_EQ(::truncate(at("site/in/deep/file").c_str(), kSize), 0);
+  sys::Fd fd(::open(at("site/in/deep/file").c_str(), O_WRONLY | O_CLOEXEC));
+  ASSERT_EQ(::pwrite(fd.get(), "end", 3, kSize / 2), 3);
+  ASSERT_TRUE(copy_tree(at("site"), at("copy"), self_, nullptr));
+  struct stat st {};
+  ASSERT_EQ(::stat(at("copy/in/deep/file").c_str(), &st), 0);
+  EXPECT_EQ(st.st_size, kSize);
+  EXPECT_LT(st.st_blocks * 512, 1 << 20);
+  sys::Fd copy(::open(at("copy/in/deep/file").c_str(), O_RDONLY | O_CLOEXEC));
+  char begin[11] = {}, middle[5] = {};
+  ASSERT_EQ(::pread(copy.get(), begin, sizeof begin, 0), 11);
+  ASSERT_EQ(::pread(copy.get(), middle, sizeof middle, kSize / 2 - 1), 5);
+  EXPECT_EQ(std::string(begin, sizeof begin), "of the site");
+  EXPECT_EQ(std::string(middle, sizeof middle), std::string("\0end\0", 5));
+}
+
 TEST_F(TreeTest, MovesOntoNothingThatExists) {
   EXPECT_FALSE(move_tree(at("site"), at("outside")));
   ASSERT_TRUE(move_tree(at("site"), at("moved")));
