@@ -119,17 +119,17 @@ TEST(SiteFilter, ForbidsTypingIntoATerminal) {
 
 // The first names another project; the second lets new files of a directory belong to none.
 TEST(SiteFilter, ForbidsLeavingTheDisksShare) {
-  EXPECT_EQ(0, as_site([] {
-              const sys::Fd directory(::open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-              MUST(1, directory.valid());
-              fsxattr project{};
-              MUST(2, failing(SYS_ioctl, directory.get(), FS_IOC_FSSETXATTR, &project) == EPERM);
-              // Without the filter: EFAULT or ENOTTY, by file system.
-              MUST(3, failing(SYS_ioctl, directory.get(), FS_IOC_SETFLAGS, nullptr) == EPERM);
-              MUST(4, failing(SYS_ioctl, directory.get(), FS_IOC_SETFLAGS | 1ul << 32, nullptr) ==
-                          EPERM);
-              return 0;
-            }));
+  EXPECT_EQ(
+      0, as_site([] {
+        const sys::Fd directory(::open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+        MUST(1, directory.valid());
+        fsxattr project{};
+        MUST(2, failing(SYS_ioctl, directory.get(), FS_IOC_FSSETXATTR, &project) == EPERM);
+        // Without the filter: EFAULT or ENOTTY, by file system.
+        MUST(3, failing(SYS_ioctl, directory.get(), FS_IOC_SETFLAGS, nullptr) == EPERM);
+        MUST(4, failing(SYS_ioctl, directory.get(), FS_IOC_SETFLAGS | 1ul << 32, nullptr) == EPERM);
+        return 0;
+      }));
 }
 
 int socket_error(int domain, int type, int protocol) {
