@@ -16,7 +16,7 @@ void AppBody::start(AppStream* stream, const Limits& limits) {
 void AppBody::reset() {
   stream_ = nullptr;
   verdict_ = Verdict::kFine;
-  flush_ = drained_ = wants_spool_ = false;
+  flush_ = drained_ = wants_spool_ = cut_short_ = false;
   taken_ = 0;
   memory_.clear();
   memory_.shrink_to_fit();
@@ -125,6 +125,13 @@ void AppBody::consumed(uint64_t bytes) {
   }
 }
 
+void AppBody::keep(const BodyRun& run) {
+  for (size_t i = 0; i < run.count; ++i) {
+    memory_.append(static_cast<const char*>(run.pieces[i].iov_base), run.pieces[i].iov_len);
+  }
+  take(run.size);
+}
+
 bool AppBody::spill(const BodyRun& run) {
   uint64_t written = 0;
   for (size_t i = 0; i < run.count && spool_error_ == 0; ++i) {
@@ -147,28 +154,36 @@ bool AppBody::spill(const BodyRun& run) {
   return spool_error_ == 0;
 }
 
-void AppBody::absorb() {
-  if (!limits_.buffering || wants_spool_) return;
+uint64_t AppBody::absorb(uint64_t budget) {
+  cut_short_ = false;
+  if (!limits_.buffering || wants_spool_) return 0;
+  const uint64_t before = taken_;
   for (;;) {
     BodyRun run;
-    if (!peek(run)) return;
-    bool use_file = spool_end_ > 0 || memory_.size() + run.size > limits_.memory_max;
-    if (!use_file) {
-      for (size_t i = 0; i < run.count; ++i) {
-        memory_.append(static_cast<const char*>(run.pieces[i].iov_base), run.pieces[i].iov_len);
+    if (!peek(run)) break;
+    const bool use_file = spool_end_ > 0 || memory_.size() + run.size > limits_.memory_max;
+    if (use_file) {
+      if (limits_.file_max == 0) break;
+      if (!spool_.valid()) {
+        wants_spool_ = true;
+        break;
       }
-      take(run.size);
-      continue;
+      if (spool_end_ >= limits_.file_max) break;
+      run.clip(limits_.file_max - spool_end_);
     }
-    if (limits_.file_max == 0) return;
-    if (!spool_.valid()) {
-      wants_spool_ = true;
-      return;
+    const uint64_t left = budget - (taken_ - before);
+    if (left == 0) {
+      cut_short_ = true;
+      break;
     }
-    if (spool_end_ >= limits_.file_max) return;
-    run.clip(limits_.file_max - spool_end_);
-    if (!spill(run)) return;
+    run.clip(left);
+    if (!use_file) {
+      keep(run);
+    } else if (!spill(run)) {
+      break;
+    }
   }
+  return taken_ - before;
 }
 
 void AppBody::give_spool(sys::Fd file) {

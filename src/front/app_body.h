@@ -35,8 +35,11 @@ class AppBody : public BodySource {
   void next(BodyRun& run) override;
   void consumed(uint64_t bytes) override;
 
-  // The client is slow: copies aside what the limits allow, so that the application can go on.
-  void absorb();
+  // The client is slow: copies aside what the limits allow, so that the application can go on; at
+  // most `budget` bytes.  Returns how many.
+  uint64_t absorb(uint64_t budget = UINT64_MAX);
+  // The last absorb() left something because of its budget alone.
+  [[nodiscard]] bool cut_short() const { return cut_short_; }
   // absorb() wants a spool file.
   [[nodiscard]] bool wants_spool() const { return wants_spool_; }
   // The file, or an invalid descriptor: then memory is all there is.
@@ -58,13 +61,14 @@ class AppBody : public BodySource {
   void take(uint64_t bytes);
   // Peeks, leaving out what exceeds the announced length.
   bool peek(BodyRun& run);
+  void keep(const BodyRun& run);
   bool spill(const BodyRun& run);
   void note_end();
 
   AppStream* stream_ = nullptr;
   Limits limits_;
   Verdict verdict_ = Verdict::kFine;
-  bool flush_ = false, drained_ = false, wants_spool_ = false;
+  bool flush_ = false, drained_ = false, wants_spool_ = false, cut_short_ = false;
   uint64_t taken_ = 0;    // body bytes taken from the stream, the ones too many left out
   std::string memory_;    // copied aside first
   size_t memory_at_ = 0;  // sent of it

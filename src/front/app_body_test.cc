@@ -206,5 +206,30 @@ TEST_F(AppBodyTest, AnApplicationThatDiedBreaksTheResponseAfterWhatWasCopied) {
   EXPECT_EQ(Kind::kBroken, kind);
 }
 
+TEST_F(AppBodyTest, CopiesAsideNoMoreThanItsBudget) {
+  body_.start(&stream_, {.memory_max = 10, .file_max = 1000});
+  stream_.say("0123456789abcdefghij");
+  EXPECT_EQ(0u, body_.absorb(0));
+  EXPECT_FALSE(body_.cut_short()) << "it lacks a file first";
+  EXPECT_TRUE(body_.wants_spool());
+  body_.give_spool(sys::Fd(::memfd_create("spool", MFD_CLOEXEC)));
+  EXPECT_EQ(0u, body_.absorb(0));
+  EXPECT_TRUE(body_.cut_short());
+  EXPECT_EQ(7u, body_.absorb(7));
+  EXPECT_TRUE(body_.cut_short());
+  EXPECT_EQ(7u, stream_.consumed) << "the rest keeps the application waiting";
+  EXPECT_EQ(13u, body_.absorb(100));
+  EXPECT_FALSE(body_.cut_short());
+  stream_.finish();
+  EXPECT_EQ("0123456789abcdefghij", take());
+}
+
+TEST_F(AppBodyTest, WhatItMayNotCopyAtAllIsNotCutShort) {
+  body_.start(&stream_, {.memory_max = 4});
+  stream_.say("0123456789");
+  EXPECT_EQ(0u, body_.absorb(0));
+  EXPECT_FALSE(body_.cut_short()) << "waiting would be for nothing";
+}
+
 }  // namespace
 }  // namespace bulkhead::front

@@ -51,6 +51,7 @@ void BodyReader::refuse_spool(int error) {
 BodyReader::Step BodyReader::pump(ClientSocket& socket) {
   if (failed()) return Step::kFailed;
   if (complete_) return finish();
+  turn_left_ = kTurnBytes;
   return chunked_ ? pump_chunked(socket) : pump_length(socket);
 }
 
@@ -123,6 +124,7 @@ BodyReader::Step BodyReader::pump_length(ClientSocket& socket) {
       left_ -= stored;
       continue;
     }
+    if (turn_left_ == 0) return Step::kYield;
     char scratch[kScratch];
     size_t room = mode_ == Mode::kDiscard ? kScratch : buffer_max_ - memory_.size();
     size_t want = static_cast<size_t>(std::min<uint64_t>(left_, room));
@@ -146,6 +148,7 @@ BodyReader::Step BodyReader::pump_length(ClientSocket& socket) {
       store({scratch, moved.bytes});
     }
     left_ -= moved.bytes;
+    turn_left_ -= std::min<uint64_t>(turn_left_, moved.bytes);
   }
   return finish();
 }
@@ -194,9 +197,11 @@ BodyReader::Step BodyReader::pump_chunked(ClientSocket& socket) {
       if (step != Step::kWait) return step;
       continue;
     }
+    if (turn_left_ == 0) return Step::kYield;
     char scratch[kScratch];
     sys::Moved moved = socket.receive(scratch, sizeof scratch);
     if (!moved.ok() || moved.bytes == 0) return after_receive(moved);
+    turn_left_ -= std::min<uint64_t>(turn_left_, moved.bytes);
     raw_.assign(scratch, moved.bytes);
   }
 }

@@ -28,6 +28,7 @@ class BodyReader {
   };
   enum class Step : uint8_t {
     kWait,   // the client must send more
+    kYield,  // read enough for one turn of the loop: call again soon
     kFull,   // kStream: the window is full, use some of it
     kSpool,  // kCollect: does not fit in memory; give_spool() and go on
     kDone,   // the whole body has been read
@@ -40,6 +41,8 @@ class BodyReader {
     std::string text;  // for the error log
   };
   static constexpr size_t kScratch = 16 * 1024;
+  // A client that sends faster than it is read would keep the loop from everybody else.
+  static constexpr uint64_t kTurnBytes = 256 * 1024;
 
   // A new request with this framing.  `length` counts only when not chunked.
   void describe(bool chunked, uint64_t length);
@@ -50,7 +53,7 @@ class BodyReader {
 
   // Decides what happens to the body.  `buffer_max`: bytes in memory; `size_max`: 0 for no limit.
   void begin(Mode mode, size_t buffer_max, uint64_t size_max);
-  // Reads what is there.
+  // Reads what is there, kTurnBytes at most.
   Step pump(ClientSocket& socket);
   // The spool file asked for by Step::kSpool.
   void give_spool(sys::Fd file) { spool_ = std::move(file); }
@@ -99,6 +102,7 @@ class BodyReader {
   Mode mode_ = Mode::kIdle;
   bool chunked_ = false, complete_ = false, feeding_done_ = false;
   uint64_t length_ = 0, left_ = 0, received_ = 0, size_max_ = 0;
+  uint64_t turn_left_ = 0;  // bytes that this pump() may still receive
   size_t buffer_max_ = 0;
   std::string memory_;     // collected bytes not in the spool, or the window
   size_t memory_fed_ = 0;  // kStream: bytes of memory_ already handed over

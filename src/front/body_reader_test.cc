@@ -204,5 +204,32 @@ TEST_F(BodyReaderTest, AFullDiskIsAServerError) {
   EXPECT_EQ(500, body_.failure().status);
 }
 
+TEST_F(BodyReaderTest, ReadsNoMoreThanATurnsBytesAtOnce) {
+  int large = 4 << 20;
+  ::setsockopt(peer_.get(), SOL_SOCKET, SO_SNDBUFFORCE, &large, sizeof large);
+  const uint64_t length = 3 * BodyReader::kTurnBytes;
+  body_.describe(false, length);
+  body_.begin(Mode::kDiscard, 0, 0);
+  uint64_t sent = 0;
+  const std::string part(64 * 1024, 'x');
+  while (sent < length) {  // whatever the socket holds is offered again and again
+    ssize_t n = ::write(peer_.get(), part.data(), part.size());
+    if (n > 0) sent += static_cast<uint64_t>(n);
+    if (n >= 0 && sent < length) continue;
+    socket_.readable = true;
+    const uint64_t before = body_.received();
+    const Step step = body_.pump(socket_);
+    ASSERT_TRUE(step == Step::kYield || step == Step::kWait || step == Step::kDone);
+    EXPECT_LE(body_.received() - before, BodyReader::kTurnBytes + BodyReader::kScratch);
+  }
+  Step step = Step::kYield;
+  for (int i = 0; i < 100 && step != Step::kDone; ++i) {
+    socket_.readable = true;
+    step = body_.pump(socket_);
+  }
+  EXPECT_EQ(Step::kDone, step);
+  EXPECT_EQ(length, body_.received());
+}
+
 }  // namespace
 }  // namespace bulkhead::front

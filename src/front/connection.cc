@@ -16,6 +16,10 @@ constexpr uint32_t kReadableBits = EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR;
 constexpr uint32_t kClosedBits = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
 constexpr size_t kLingerScratch = 4096;
 constexpr int kLastReads = 16;
+constexpr int kLingerReads = 64;  // in one turn of the loop
+// Of one connection in one turn: a client that sends requests without waiting for answers gets no
+// more turns than others.
+constexpr uint8_t kRequestsPerTurn = 16;
 
 // Address, port and binary form of a peer or of our own side.
 void describe_address(const sys::SocketAddress& from, std::string* text, uint16_t* port,
@@ -41,6 +45,11 @@ void describe_address(const sys::SocketAddress& from, std::string* text, uint16_
   }
   *text = sys::print_ip(from);
   if (binary != nullptr) binary->assign(static_cast<const char*>(address), size);
+}
+
+// Above all numbers of sites.
+uint64_t account_of_client(std::string_view peer) {
+  return std::hash<std::string_view>()(peer) | uint64_t{1} << 63;
 }
 }  // namespace
 
@@ -70,11 +79,12 @@ void Connection::open(sys::Fd fd, const sys::SocketAddress& peer,
   socket_.fd = std::move(fd);
   socket_.is_unix = peer.storage.ss_family == AF_UNIX;
   listener_ = std::move(listener);
-  paused_ = false;
+  paused_ = yielded_ = false;
   facts_.serial = serial;
   facts_.requests = 0;
   facts_.started = loop_.events().now();
   fill_facts(peer);
+  account_ = account_of_client(facts_.peer);
   counted_ = 0;
   loop_.shared().counters.active.fetch_add(1, std::memory_order_relaxed);
   set_state(State::kIdle);
@@ -100,7 +110,11 @@ void Connection::on_ready(uint32_t events) {
   if ((events & kReadableBits) != 0) socket_.readable = true;
   if ((events & kClosedBits) != 0) socket_.peer_closed = true;
   if ((events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0) socket_.writable = true;
-  drive();
+  loop_.line_up(*this);
+}
+
+void Connection::yield() {
+  if (!std::exchange(yielded_, true)) loop_.continue_soon(*this);
 }
 
 void Connection::drive() {
@@ -109,6 +123,7 @@ void Connection::drive() {
     return;
   }
   driving_ = true;
+  begun_ = 0;
   do {
     again_ = false;
     while (step() == Next::kGoOn) {
@@ -161,8 +176,12 @@ void Connection::set_state(State state) {
 // ---- waiting for a request ---------------------------------------------------------------------
 
 Connection::Next Connection::step_idle() {
+  if (socket_.input.empty() && !socket_.readable) return Next::kWait;
+  if (begun_ >= kRequestsPerTurn) {
+    yield();
+    return Next::kWait;
+  }
   if (socket_.input.empty()) {
-    if (!socket_.readable) return Next::kWait;
     socket_.input.reserve(loop_.blocks(), BlockPool::kBlock);
     sys::Moved moved = socket_.receive_more();
     if (moved.bytes == 0) {
@@ -179,6 +198,7 @@ Connection::Next Connection::step_idle() {
       return Next::kWait;
     }
   }
+  ++begun_;
   loop_.note_busy(*this);
   begin_turn();
   return Next::kGoOn;
@@ -216,6 +236,10 @@ void Connection::finish_idle() {
 }
 
 void Connection::on_deadline() {
+  if (in_line) {  // what has just come counts: it is looked at first
+    deadline_.set(loop_.events(), loop::Millis(1));
+    return;
+  }
   switch (state_) {
     case State::kIdle:
       if (facts_.requests == 0) log(LogLevel::kInfo, "client timed out", ETIMEDOUT);
@@ -320,7 +344,11 @@ void Connection::linger_or_close() {
 
 Connection::Next Connection::step_lingering() {
   char scratch[kLingerScratch];
-  for (;;) {
+  for (int reads = 0;; ++reads) {
+    if (reads == kLingerReads) {
+      yield();
+      return Next::kWait;
+    }
     sys::Moved moved = socket_.receive(scratch, sizeof scratch);
     if (moved.must_wait()) {
       auto left = std::chrono::duration_cast<loop::Millis>(linger_until_ - loop_.events().now());
@@ -336,12 +364,13 @@ Connection::Next Connection::step_lingering() {
 Connection::Next Connection::step_draining() {
   BodyReader::Step step = turn_->body.pump(socket_);
   const config::LocConf& conf = turn_->ex.conf();
-  if (step == BodyReader::Step::kWait) {
+  if (step == BodyReader::Step::kWait || step == BodyReader::Step::kYield) {
     if (loop_.events().now() >= linger_until_) {
       close_now();
       return Next::kWait;
     }
     deadline_.set(loop_.events(), conf.lingering_timeout);
+    if (step == BodyReader::Step::kYield) yield();
     return Next::kWait;
   }
   if (step == BodyReader::Step::kFailed) {

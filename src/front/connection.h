@@ -54,7 +54,15 @@ class Connection : public loop::IoHandler {
   void shut();
   void mark_free() { state_ = State::kFree; }
   // Another turn of the loop has begun (after ServerLoop::continue_soon()).
-  void go_on() { drive(); }
+  void go_on() {
+    yielded_ = false;
+    drive();
+  }
+  // Its place in the loop's order of turns has come (after ServerLoop::line_up()).
+  void take_place() { drive(); }
+  // Whose work this connection's events are: the site of its last request; before the first, its
+  // client.
+  [[nodiscard]] uint64_t account() const { return account_; }
   [[nodiscard]] uint64_t serial() const { return facts_.serial; }
 
   // ---- what the application says (called by AppBridge) ----
@@ -62,6 +70,8 @@ class Connection : public loop::IoHandler {
   // The response was cut short.
   void app_broke_response();
 
+  // The loop has it in the line of those to be served in this iteration.
+  bool in_line = false;
   // Neighbours in the loop's list of idle connections, oldest first.
   Connection* idle_before = nullptr;
   Connection* idle_after = nullptr;
@@ -83,6 +93,8 @@ class Connection : public loop::IoHandler {
 
   void drive();
   Next step();
+  // There is more to do, but the others are due first.
+  void yield();
   void on_deadline();
 
   // connection.cc: waiting and closing
@@ -122,13 +134,17 @@ class Connection : public loop::IoHandler {
   Next response_done();
   void discard_body();
   void ask_for_response_spool();
+  void absorb();
   bool client_left();
   void note_app_body_verdict();
 
   ServerLoop& loop_;
   State state_ = State::kFree;
   bool driving_ = false, again_ = false;
-  bool paused_ = false;  // limit_rate: the deadline only ends the pause
+  bool paused_ = false;   // limit_rate: the deadline only ends the pause
+  bool yielded_ = false;  // go_on() will be called
+  uint8_t begun_ = 0;     // requests begun in this drive()
+  uint64_t account_ = 0;
   ClientSocket socket_;
   ConnectionFacts facts_;
   std::shared_ptr<Listener> listener_;

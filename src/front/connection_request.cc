@@ -184,6 +184,10 @@ Connection::Next Connection::step_collecting() {
     case BodyReader::Step::kFull:
       deadline_.set(loop_.events(), turn.ex.conf().client_body_timeout);
       return Next::kWait;
+    case BodyReader::Step::kYield:
+      deadline_.set(loop_.events(), turn.ex.conf().client_body_timeout);
+      yield();
+      return Next::kWait;
   }
   return Next::kWait;
 }

@@ -14,6 +14,8 @@ using config::LogLevel;
 
 namespace {
 
+constexpr int kWindowsPerTurn = 16;  // of a request body on its way to an application
+
 // limit_rate and sendfile_max_chunk as they apply to this response.
 ResponseWriter::Pace pace_of(Exchange& ex) {
   const config::LocConf& conf = ex.conf();
@@ -40,6 +42,7 @@ void Connection::respond() {
   // A head alone needs nothing more from the application.
   bool needs_app = ex.response.body == BodyKind::kApp && ex.method != http::Method::kHead;
   if (!needs_app) turn.app.stop();
+  account_ = loop_.spool_site(ex);
   bool was_failed = turn.body.failed();
   discard_body();
   if (turn.body.failed() && !was_failed && !turn.body.failure().client_gone) {
@@ -100,11 +103,13 @@ bool Connection::feed_app() {
     turn.app.feed_body();
     return !turn.body.failed();
   }
-  for (;;) {
+  for (int windows = 1;; ++windows) {
     BodyReader::Step step = turn.body.pump(socket_);
     if (step == BodyReader::Step::kFailed) return false;
     bool window_empty = turn.app.feed_body();
-    if (step == BodyReader::Step::kFull && window_empty) continue;
+    const bool has_more = step == BodyReader::Step::kFull && window_empty;
+    if (has_more && windows < kWindowsPerTurn) continue;
+    if (has_more || step == BodyReader::Step::kYield) yield();
     if (state_ != State::kWaitingApp) return true;  // the deadline is for sending
     if (step == BodyReader::Step::kWait) {
       deadline_.set(loop_.events(), turn.ex.conf().client_body_timeout);
@@ -169,7 +174,7 @@ Connection::Next Connection::step_responding() {
       return response_done();
     case Outcome::kBlocked:
       deadline_.set(loop_.events(), conf.send_timeout);
-      turn.app_body.absorb();
+      absorb();
       turn.hold.set_buffered(turn.body.memory().size() + turn.app_body.in_memory());
       if (turn.app_body.wants_spool()) ask_for_response_spool();
       if (int error = turn.app_body.take_spool_error(); error != 0) {
@@ -187,7 +192,7 @@ Connection::Next Connection::step_responding() {
       return Next::kWait;
     case Outcome::kYield:
       deadline_.clear();
-      loop_.continue_soon(*this);
+      yield();
       return Next::kWait;
     case Outcome::kPaused:
       deadline_.set(loop_.events(), turn.writer.pause());
@@ -233,6 +238,21 @@ void Connection::note_app_body_verdict() {
           0);
       break;
   }
+}
+
+// At the pace of the site that answers, whoever of its clients is slow.
+void Connection::absorb() {
+  Turn& turn = *turn_;
+  SpoolPace& pace = loop_.spool_pace();
+  const uint32_t site = loop_.spool_site(turn.ex);
+  const uint64_t taken = turn.app_body.absorb(pace.allowance(site));
+  pace.spend(site, taken);
+  if (!turn.app_body.cut_short() || std::exchange(turn.absorb_waits, true)) return;
+  pace.wait(site, [this, serial = serial()] {
+    if (facts_.serial != serial || turn_ == nullptr) return;
+    turn_->absorb_waits = false;
+    drive();
+  });
 }
 
 void Connection::ask_for_response_spool() {

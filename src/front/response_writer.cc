@@ -24,7 +24,7 @@ void ResponseWriter::start(Exchange& ex, BodySource* source, const Pace& pace) {
 }
 
 ResponseWriter::Outcome ResponseWriter::pump(ClientSocket& socket, loop::Clock::time_point now) {
-  turn_left_ = pace_.bytes_per_turn == 0 ? UINT64_MAX : pace_.bytes_per_turn;
+  turn_left_ = pace_.bytes_per_turn == 0 ? kTurnBytes : std::min(pace_.bytes_per_turn, kTurnBytes);
   for (;;) {
     if (ended_ && framing_left() == 0) return Outcome::kDone;
     if (!socket.writable) return Outcome::kBlocked;

@@ -30,9 +30,11 @@ class ResponseWriter {
   // Begins ex.head and ex.response's body, which comes from `source` (null: there is none).  With
   // header_only the source may only say when the response has ended.
   // ex and source live until kDone or reset().
+  // One turn never sends more than kTurnBytes, so that a fast client leaves the others their turns.
   // `rate`: bytes per second after the first `rate_after`, 0: as fast as the client takes them.
+  static constexpr uint64_t kTurnBytes = 512 * 1024;
   struct Pace {
-    uint64_t bytes_per_turn = 0;  // 0: no limit
+    uint64_t bytes_per_turn = 0;  // 0: kTurnBytes
     uint64_t rate = 0, rate_after = 0;
   };
   void start(Exchange& ex, BodySource* source, const Pace& pace);

@@ -46,6 +46,7 @@ Result<std::unique_ptr<ServerLoop>> ServerLoop::create(FrontShared& shared, Hook
   loop->pools_->on_empty = [self = loop.get()] {
     if (self->quitting_) self->check_settled();
   };
+  loop->spool_pace_ = std::make_unique<SpoolPace>(*loop->events_);
   loop->path_logs_ = std::make_unique<PathLogs>(*loop->events_, *loop->sites_);
   loop->log_shares_ = std::make_unique<LogShares>(
       *loop->events_, shared.loops,
@@ -259,13 +260,6 @@ void ServerLoop::note_busy(Connection& connection) {
   (after == nullptr ? idle_last_ : after->idle_before) = before;
   connection.idle_before = connection.idle_after = nullptr;
   --idle_;
-}
-
-void ServerLoop::continue_soon(Connection& connection) {
-  events_->post([this, at = &connection, serial = connection.serial()] {
-    (void)this;
-    if (at->serial() == serial) at->go_on();
-  });
 }
 
 Turn* ServerLoop::take_turn() {

@@ -26,7 +26,9 @@
 #include "front/runtime.h"
 #include "front/site_client.h"
 #include "front/site_shares.h"
+#include "front/spool_pace.h"
 #include "front/turn.h"
+#include "front/turn_order.h"
 #include "http/date.h"
 #include "loop/event_loop.h"
 
@@ -84,6 +86,10 @@ class ServerLoop : public Output {
                                                      AppListener* listener);
   // Calls go_on() in the next iteration, if the connection still exists.
   void continue_soon(Connection& connection);
+  // Calls take_place() at the end of this iteration, one site's connections not before another's.
+  void line_up(Connection& connection);
+  // How fast replies are copied aside for clients that do not read.
+  [[nodiscard]] SpoolPace& spool_pace() { return *spool_pace_; }
   [[nodiscard]] Turn* take_turn();
   void give_turn(Turn* turn);
   // The connection is closed: puts it away at the end of this iteration.
@@ -117,6 +123,7 @@ class ServerLoop : public Output {
   void update_listeners(const Runtime& runtime);
   void update_pools(const Runtime& runtime);
   void check_settled();
+  void serve_line();
   Connection* take_connection();
   [[nodiscard]] std::string line_head(config::LogLevel level);
   void report_suppressed(const LogShares::Place& place, uint64_t lines);
@@ -131,6 +138,8 @@ class ServerLoop : public Output {
   std::unique_ptr<FastcgiService> pools_;
   std::unique_ptr<PathLogs> path_logs_;
   std::unique_ptr<LogShares> log_shares_;
+  std::unique_ptr<SpoolPace> spool_pace_;
+  std::vector<Place> line_, served_;  // ready in this iteration; and being served
   std::unique_ptr<Phases> phases_;
   BlockPool blocks_;
   std::shared_ptr<LoopGeneration> current_;

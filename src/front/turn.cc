@@ -18,7 +18,7 @@ void Turn::reset() {
   connection = nullptr;
   head_allowed = 0;
   spool_tries = 0;
-  spool_asked = false;
+  spool_asked = absorb_waits = false;
   continue_sent = client_gone = finished = false;
 }
 

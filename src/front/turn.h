@@ -42,6 +42,7 @@ struct Turn {
   SiteHold hold;            // its place in the site that answers
   uint8_t spool_tries = 0;  // directories tried for it
   bool spool_asked = false;
+  bool absorb_waits = false;   // for the site's turn to copy aside
   bool continue_sent = false;  // "100 Continue" has been dealt with
   bool client_gone = false;    // nobody is left to answer: only the log line is due
   bool finished = false;       // Phases::finish() was called
