@@ -4,13 +4,13 @@ function(bulkhead_program name main)
   target_link_libraries(${name} ${ARGN})
 endfunction()
 foreach(p
-    "bulkhead|bulkhead_main.cc|bulkhead_master"
+    "bulkhead|bulkhead_main.cc|bulkhead_master bulkhead_cli"
     "bulkhead-master|master_main.cc|bulkhead_master"
     "bulkhead-front|front_main.cc|bulkhead_front bulkhead_sandbox"
     "bulkhead-files|files_main.cc|bulkhead_opener"
     "bulkhead-sendmail|sendmail_main.cc|bulkhead_mail"
-    "bulkhead-site|site_main.cc|bulkhead_sites"
-    "bulkhead-verify|verify_main.cc|bulkhead_verify"
+    "bulkhead-site|site_main.cc|bulkhead_sites bulkhead_cli"
+    "bulkhead-verify|verify_main.cc|bulkhead_verify bulkhead_cli"
     "bulkhead-php${PHP_VERSION}|php_main.cc|bulkhead_pool")
   string(REPLACE "|" ";" p "${p}")
   list(GET p 0 name)
@@ -31,6 +31,7 @@ target_link_options(bulkhead-probe PRIVATE -fno-sanitize=all -static)
 target_link_libraries(bulkhead-probe bulkhead_probe)
 include(cmake/verify.cmake)
 include(cmake/sites.cmake)
+include(cmake/completion.cmake)
 
 # The opener's own filter; of the layers below it only what it calls is linked.
 target_link_libraries(bulkhead-files bulkhead_sandbox -Wl,--as-needed)

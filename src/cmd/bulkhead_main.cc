@@ -7,6 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "cli/complete.h"
+#include "cli/describe.h"
+#include "cli/scripts.h"
 #include "master/commands.h"
 #include "master/exec_command.h"
 #include "master/fpm_cli.h"
@@ -75,14 +78,18 @@ struct Places {
   std::string config{master::kBulkheadConf}, nginx, fpm, pid, prefix, state;
   void add_to(CLI::App* verb) {
     verb->add_option("--config", config, "Bulkhead's own configuration file")
+        ->type_name("FILE")
         ->capture_default_str();
-    verb->add_option("--nginx", nginx, "an nginx.conf to serve");
-    verb->add_option("--fpm", fpm, "a php-fpm.conf whose pools to serve");
-    verb->add_option("--pid", pid, "pid file, instead of the one the configuration names");
+    verb->add_option("--nginx", nginx, "an nginx.conf to serve")->type_name("FILE");
+    verb->add_option("--fpm", fpm, "a php-fpm.conf whose pools to serve")->type_name("FILE");
+    verb->add_option("--pid", pid, "pid file, instead of the one the configuration names")
+        ->type_name("FILE");
     verb->add_option(
-        "--state", state,
-        "the sites' private directories (default " + std::string(sandbox::kDefaultState) + ")");
-    verb->add_option("--prefix", prefix, "where relative paths of the nginx language start");
+            "--state", state,
+            "the sites' private directories (default " + std::string(sandbox::kDefaultState) + ")")
+        ->type_name("DIR");
+    verb->add_option("--prefix", prefix, "where relative paths of the nginx language start")
+        ->type_name("DIR");
   }
   [[nodiscard]] Options options() const {
     Options o;
@@ -112,10 +119,54 @@ struct Places {
 };
 
 constexpr const char* kMore =
-    "\nbulkhead verify attacks each site from each other one and reports: see its --help.\n"
-    "bulkhead nginx ARGS and bulkhead php-fpm ARGS take the command lines of those programs "
+    "\nbulkhead nginx ARGS and bulkhead php-fpm ARGS take the command lines of those programs "
     "(also\n"
     "through a symbolic link named nginx or php-fpm).\n";
+
+// What other programs, or other parsers than CLI11, take after a verb of ours.
+void complete_verbs(cli::Command* all) {
+  auto verb = [&](std::string_view name) -> cli::Command& {
+    for (cli::Command& command : all->commands) {
+      if (command.name == name) return command;
+    }
+    return all->commands.emplace_back(cli::Command{std::string(name), "", {}, {}, {}, false, ""});
+  };
+  for (const char* name : {"site", "verify"}) verb(name).program = std::string("bulkhead-") + name;
+  cli::Command& exec = verb("exec");
+  exec.options_first = true;
+  exec.positionals = {{{"SITE", {}}, false}, {{"COMMAND", {}}, false}, {{"FILE", {}}, true}};
+  for (const master::ExecOption& row : master::exec_options()) {
+    cli::Option& option = exec.options.emplace_back();
+    option.names.emplace_back(row.name);
+    if (!row.letter.empty()) option.names.emplace_back(row.letter);
+    option.value.kind = row.value;
+    option.help = row.help;
+    option.repeats = row.name == "--env";
+  }
+  master::NginxCli nginx;
+  nginx.help = true;
+  verb("nginx") = cli::from_usage("nginx", "nginx's command line", nginx_version_text(nginx));
+  verb("php-fpm") = cli::from_usage("php-fpm", "php-fpm's command line", master::fpm_usage());
+}
+
+// `bulkhead completion words -- ...`, what the scripts call: candidates for the last word.
+int complete_words(cli::Command all, std::span<char* const> words) {
+  complete_verbs(&all);
+  if (!words.empty() && std::string_view(words[0]) == "--") words = words.subspan(1);
+  const std::vector<std::string> typed(words.begin(), words.end());
+  const cli::Answer answer = cli::complete(all, typed, cli::names_of_machine);
+  if (!answer.program.empty()) return master::become_completer(answer.program, answer.words);
+  return std::fputs(cli::to_text(answer).c_str(), stdout) < 0 ? 1 : 0;
+}
+
+int print_script(const std::string& shell) {
+  for (const cli::Script& script : cli::completion_scripts()) {
+    if (script.shell != shell) continue;
+    return std::fwrite(script.text.data(), 1, script.text.size(), stdout) == script.text.size() ? 0
+                                                                                                : 1;
+  }
+  return master::kExitUsage;
+}
 
 int run_verbs(int argc, char** argv) {
   CLI::App app("Serves many PHP sites from one machine so that none can hurt another.", "bulkhead");
@@ -137,6 +188,16 @@ int run_verbs(int argc, char** argv) {
   for (CLI::App* verb : verbs) places.add_to(verb);
   app.add_subcommand("site", "add, show, change, remove sites (site --help)");  // likewise run()
   app.add_subcommand("exec", "run a command as a site, inside its sandbox");    // run() takes it
+  app.add_subcommand("verify", "attack each site from each other one, and report (verify --help)");
+  CLI::App* completion = app.add_subcommand("completion", "print a script for bash, zsh or fish");
+  std::string shell;
+  completion->add_option("shell", shell, "the shell")
+      ->required()
+      ->check(CLI::IsMember({"bash", "zsh", "fish"}));
+  if (argc > 2 && std::string_view(argv[1]) == "completion" &&
+      std::string_view(argv[2]) == "words") {
+    return complete_words(cli::describe(app), {argv + 3, static_cast<size_t>(argc - 3)});
+  }
   serve->add_flag("-t,--test", also_test, "check the configuration and exit");
   test->add_flag("--dump", dump, "print the configuration as it was read");
   test->add_flag("-q,--quiet", quiet, "print only errors and warnings");
@@ -146,6 +207,7 @@ int run_verbs(int argc, char** argv) {
     std::fputs(app.help().c_str(), stderr);
     return master::kExitUsage;
   }
+  if (completion->parsed()) return print_script(shell);
   Options options = places.options();
   if (test->parsed() || also_test) {
     options.test = dump ? Test::kDump : Test::kTest;

@@ -6,6 +6,8 @@
 #include <functional>
 #include <string>
 
+#include "cli/complete.h"
+#include "cli/describe.h"
 #include "sites/commands.h"
 
 namespace bulkhead {
@@ -21,20 +23,27 @@ std::string from_environment(const char* name, const char* otherwise) {
 // Options that every command takes.
 void add_common(CLI::App* verb, Common* common) {
   auto& places = common->places;
-  verb->add_option("--etc", places.etc, "configuration (BULKHEAD_ETC)")->capture_default_str();
-  verb->add_option("--state", places.state, "state (BULKHEAD_STATE)")->capture_default_str();
-  verb->add_option("--homes", places.homes, "where homes of sites are made (BULKHEAD_HOMES)")
+  verb->add_option("--etc", places.etc, "configuration (BULKHEAD_ETC)")
+      ->type_name("DIR")
       ->capture_default_str();
-  verb->add_option("--pid", places.pid, "pid file of the running server");
+  verb->add_option("--state", places.state, "state (BULKHEAD_STATE)")
+      ->type_name("DIR")
+      ->capture_default_str();
+  verb->add_option("--homes", places.homes, "where homes of sites are made (BULKHEAD_HOMES)")
+      ->type_name("DIR")
+      ->capture_default_str();
+  verb->add_option("--pid", places.pid, "pid file of the running server")->type_name("FILE");
   verb->add_flag("--json", common->json, "print JSON");
 }
 void add_changing(CLI::App* verb, Common* common) {
   add_common(verb, common);
   verb->add_option("--ssh", common->places.ssh, "OpenSSH's configuration (BULKHEAD_SSH)")
+      ->type_name("DIR")
       ->capture_default_str();
   verb->add_option("--cron", common->places.cron_dir, "cron's directory (BULKHEAD_CRON)")
+      ->type_name("DIR")
       ->capture_default_str();
-  verb->add_option("--db-socket", common->places.db_socket, "MariaDB's socket");
+  verb->add_option("--db-socket", common->places.db_socket, "MariaDB's socket")->type_name("FILE");
   verb->add_flag("--dry-run", common->dry_run, "print every step, change nothing");
   verb->add_option_function<int>(
           "--wait", [common](const int& s) { common->wait = std::chrono::seconds(s); },
@@ -47,6 +56,22 @@ std::string joined(int argc, char** argv) {
   std::string line = "site";
   for (int i = 1; i < argc; ++i) line.append(" ").append(argv[i]);
   return line;
+}
+
+// "aliases (NAME,NAME...), sftp (on or off), ..." -> "aliases=" with those words.
+std::vector<cli::Candidate> keys_of_set() {
+  std::vector<cli::Candidate> out;
+  const std::string all = sites::set_keys();
+  for (size_t at = 0; at < all.size();) {
+    const size_t open = all.find(" (", at), close = all.find(')', at);
+    if (open == std::string::npos || close == std::string::npos || close < open) break;
+    out.push_back({all.substr(at, open - at) + "=", all.substr(open + 2, close - open - 2)});
+    at = all.find_first_not_of(", ", close + 1);
+  }
+  return out;
+}
+std::vector<cli::Candidate> names(std::string_view kind, const cli::Typed& typed) {
+  return kind == "KEY=VALUE" ? keys_of_set() : cli::names_of_machine(kind, typed);
 }
 
 class Line {
@@ -66,6 +91,10 @@ class Line {
     copy();
     access();
     cron();
+    if (argc > 1 && std::string_view(argv[1]) == cli::kAsk) {
+      return cli::answer_shell(cli::describe(app_), {argv + 2, static_cast<size_t>(argc - 2)},
+                               names);
+    }
     try {
       app_.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
@@ -85,7 +114,7 @@ class Line {
     return made;
   }
   CLI::App* named(CLI::App* verb) {
-    verb->add_option("name", name_, "the site")->required();
+    verb->add_option("name", name_, "the site")->required()->type_name("SITE");
     return verb;
   }
 
@@ -99,12 +128,13 @@ class Line {
         ->capture_default_str();
     v->add_option("--listen", add_.listen, "address to listen at (repeatable; 80 and [::]:80)");
     v->add_option("--user", add_.user, "its Linux user (made from the name)");
-    v->add_option("--root", add_.root, "web root (HOMES/NAME/public)");
+    v->add_option("--root", add_.root, "web root (HOMES/NAME/public)")->type_name("DIR");
     v->add_option("--template", add_.made_from,
                   "php, wordpress, laravel, symfony, drupal, mediawiki, static, or a file of "
                   "ETC/templates")
+        ->type_name("TEMPLATE")
         ->capture_default_str();
-    v->add_option("--php", add_.pool.php, "PHP version");
+    v->add_option("--php", add_.pool.php, "PHP version")->type_name("VERSION");
     v->add_option("--db", add_.database, "database")
         ->check(CLI::IsMember({"mariadb", "sqlite", "none"}))
         ->capture_default_str();
@@ -114,7 +144,7 @@ class Line {
     v->add_option("--disk", add_.pool.disk, "space in its private directories: 2G");
     v->add_option("--env", add_.env, "NAME=VALUE for PHP (repeatable)");
     v->add_flag("--sftp", add_.sftp, "let its user in by sftp, into its home only");
-    v->add_option("--ssh-key", add_.key_file, "file of public keys for sftp");
+    v->add_option("--ssh-key", add_.key_file, "file of public keys for sftp")->type_name("FILE");
     add_changing(v, &common_);
   }
 
@@ -135,7 +165,7 @@ class Line {
   void change() {
     CLI::App* v = named(verb("set", "change settings: key=value ...",
                              [this] { return sites::set_site(common_, name_, words_); }));
-    v->add_option("changes", words_, "key=value")->required();
+    v->add_option("changes", words_, "key=value")->required()->type_name("KEY=VALUE");
     v->footer("Keys: " + sites::set_keys());
     add_changing(v, &common_);
     struct Row {
@@ -161,7 +191,9 @@ class Line {
     add_changing(v, &common_);
     v = verb("restore", "bring a removed site back",
              [this] { return sites::restore_site(common_, name_); });
-    v->add_option("archive", name_, "name or path of the archive")->required();
+    v->add_option("archive", name_, "name or path of the archive")
+        ->required()
+        ->type_name("ARCHIVE");
     add_changing(v, &common_);
     v = verb("recover", "finish or undo what an interrupted command left",
              [this] { return sites::recover(common_); });
@@ -171,7 +203,7 @@ class Line {
   void copy() {
     CLI::App* v = named(verb("copy-in", "copy a tree into the site, all of it its user's",
                              [this] { return sites::copy_in(common_, name_, word_); }));
-    v->add_option("--from", word_, "the tree: a directory")->required();
+    v->add_option("--from", word_, "the tree: a directory")->required()->type_name("DIR");
     add_changing(v, &common_);
     struct Row {
       const char *name, *help;
@@ -217,7 +249,7 @@ class Line {
     keys->require_subcommand(1, 1);
     CLI::App* v = named(verb_of(keys, "add", "add the keys of a file",
                                 [this] { return sites::add_key(common_, name_, word_); }));
-    v->add_option("file", word_, "a .pub file")->required();
+    v->add_option("file", word_, "a .pub file")->required()->type_name("FILE");
     add_changing(v, &common_);
     v = named(verb_of(keys, "remove", "remove the key whose line holds a text",
                       [this] { return sites::remove_key(common_, name_, word_); }));

@@ -262,6 +262,14 @@ int become_verify(std::span<char* const> words) {
   return exec(*program, {words.begin(), words.end()});
 }
 
+int become_completer(const std::string& name, const std::vector<std::string>& words) {
+  auto program = find_program(name);
+  if (!program) return 126;  // the shell shows no reason anyway
+  std::vector<std::string> arguments{"--complete"};
+  arguments.insert(arguments.end(), words.begin(), words.end());
+  return exec(*program, std::move(arguments));
+}
+
 int become_php(const Options& options, const std::string& question) {
   auto program = find_php_program("");
   if (!program) {

@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/error.h"
 #include "master/options.h"
@@ -36,5 +37,8 @@ int recover_sites(const Options& options);
 int become_site(std::span<char* const> words);
 // Runs bulkhead-verify with the words of the command line as they are; likewise.
 int become_verify(std::span<char* const> words);
+
+// Has another of our programs say what may come next after these words of its command line.
+int become_completer(const std::string& program, const std::vector<std::string>& words);
 
 }  // namespace bulkhead::master

@@ -4,8 +4,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstdlib>
+#include <optional>
 #include <utility>
 
 #include "exec/command.h"
@@ -18,26 +20,20 @@ namespace {
 constexpr sys::FdRef kOut(1), kErr(2);
 constexpr int kSignalBase = 128;
 
-constexpr std::string_view kUsage =
+constexpr std::string_view kUsageHead =
     R"(usage: bulkhead exec [OPTIONS] SITE [--] COMMAND [ARGUMENTS]
 
 Runs a command as a site: as its user, inside its sandbox, within its limits.
 SITE is a pool's name or a server_name. For root, and for the site's own user.
 
-  --config FILE, --nginx FILE, --fpm FILE, --pid FILE, --prefix DIR
-                       the server, as for `bulkhead status`
-  --control SOCKET     the server's control socket (/run/bulkhead.ctl)
-  -C, --directory DIR  start there; else in the current directory where the
-                       site has it, else in the site's home
-  -e, --env NAME[=VALUE]
-                       a variable for the command (without a value: as ours)
-  -t, --terminal       give it a terminal although standard output is none
-  -T, --no-terminal    give it none
-  --program-fd N       run the program open as descriptor N; COMMAND is its name
+)";
+constexpr std::string_view kUsageTail = R"(
+Without the first five: the server of /etc/bulkhead/bulkhead.conf.
 
 Exit status: the command's; 128+n when signal n ended it; 127 not found;
 126 cannot be run; 125 Bulkhead could not run it.
 )";
+constexpr size_t kHelpColumn = 30;
 
 // The words of the line, one at a time.
 class Words {
@@ -46,19 +42,22 @@ class Words {
   [[nodiscard]] bool done() const { return at_ == words_.size(); }
   [[nodiscard]] std::string_view peek() const { return words_[at_]; }
   std::string_view next() { return words_[at_++]; }
-  // The value of "--name VALUE" or "--name=VALUE"; nothing when the next word is no such option.
-  Result<bool> take(std::string_view name, std::string_view letter, std::string* value) {
+  // The option of a row, when the next word is it; its value is "VALUE" of "--name VALUE" or
+  // "--name=VALUE", "" when it takes none.  Nothing: the word is something else.
+  Result<std::optional<std::string>> take(const ExecOption& row) {
     const std::string_view word = peek();
-    if (word.starts_with(name) && word.size() > name.size() && word[name.size()] == '=') {
-      *value = word.substr(name.size() + 1);
+    const bool takes = !row.value.empty();
+    if (takes && word.starts_with(row.name) && word.size() > row.name.size() &&
+        word[row.name.size()] == '=') {
+      std::string value(word.substr(row.name.size() + 1));
       next();
-      return true;
+      return value;
     }
-    if (word != name && (letter.empty() || word != letter)) return false;
+    if (word != row.name && (row.letter.empty() || word != row.letter)) return std::nullopt;
     next();
+    if (!takes) return std::string();
     if (done()) return fail(std::string(word) + " needs a value");
-    *value = next();
-    return true;
+    return std::string(next());
   }
 
  private:
@@ -76,35 +75,59 @@ Status add_variable(const std::string& text, exec::ExecRequest* request) {
   return {};
 }
 
+Status take_config(ExecLine* line, std::string value) {
+  line->server.nginx_conf = std::move(value);
+  line->server.bulkhead_conf = true;
+  return {};
+}
+template <std::string Options::*field>
+Status take_server(ExecLine* line, std::string value) {
+  line->server.*field = std::move(value);
+  return {};
+}
+template <std::string exec::ExecRequest::*field>
+Status take_request(ExecLine* line, std::string value) {
+  line->request.*field = std::move(value);
+  return {};
+}
+template <exec::Terminal terminal>
+Status take_terminal(ExecLine* line, std::string) {
+  line->request.terminal = terminal;
+  return {};
+}
+Status take_env(ExecLine* line, std::string value) { return add_variable(value, &line->request); }
+Status take_program(ExecLine* line, std::string value) {
+  line->program = std::move(value);
+  return {};
+}
+Status take_help(ExecLine* line, std::string) {
+  line->help = true;
+  return {};
+}
+
+// clang-format off
+constexpr ExecOption kOptions[] = {
+    {"--config", "", "FILE", "the server: its own configuration,", take_config},
+    {"--nginx", "", "FILE", "its nginx.conf,", take_server<&Options::nginx_conf>},
+    {"--fpm", "", "FILE", "its php-fpm.conf,", take_server<&Options::fpm_conf>},
+    {"--pid", "", "FILE", "its pid file,", take_server<&Options::pid>},
+    {"--prefix", "", "DIR", "and where relative paths start", take_server<&Options::prefix>},
+    {"--control", "", "FILE", "its control socket (/run/bulkhead.ctl)", take_request<&exec::ExecRequest::socket>},
+    {"--directory", "-C", "DIR", "start there; else here if the site has it, else in its home", take_request<&exec::ExecRequest::directory>},
+    {"--env", "-e", "NAME[=VALUE]", "a variable for it (no value: as ours)", take_env},
+    {"--terminal", "-t", "", "a terminal although standard output is none", take_terminal<exec::Terminal::kAlways>},
+    {"--no-terminal", "-T", "", "no terminal", take_terminal<exec::Terminal::kNever>},
+    {"--program-fd", "", "N", "run what is open as descriptor N; COMMAND is its name", take_program},
+    {"--help", "-h", "", "this text", take_help},
+};
+// clang-format on
+
 // One option, or false.
 Result<bool> take_option(Words* words, ExecLine* line) {
-  const std::string_view word = words->peek();
-  exec::ExecRequest& request = line->request;
-  if (word == "-t" || word == "--terminal" || word == "-T" || word == "--no-terminal") {
-    const bool on = word == "-t" || word == "--terminal";
-    request.terminal = on ? exec::Terminal::kAlways : exec::Terminal::kNever;
-    words->next();
-    return true;
-  }
-  if (word == "-h" || word == "--help") {
-    line->help = true;
-    words->next();
-    return true;
-  }
-  const std::pair<std::string_view, std::string*> kServer[] = {
-      {"--config", &line->server.nginx_conf}, {"--nginx", &line->server.nginx_conf},
-      {"--fpm", &line->server.fpm_conf},      {"--pid", &line->server.pid},
-      {"--prefix", &line->server.prefix},     {"--control", &request.socket},
-      {"--program-fd", &line->program}};
-  for (const auto& [name, value] : kServer) {
-    if (!TRY(words->take(name, "", value))) continue;
-    if (name == "--config") line->server.bulkhead_conf = true;
-    return true;
-  }
-  if (TRY(words->take("--directory", "-C", &request.directory))) return true;
-  std::string variable;
-  if (TRY(words->take("--env", "-e", &variable))) {
-    TRY_STATUS(add_variable(variable, &request));
+  for (const ExecOption& row : kOptions) {
+    auto value = TRY(words->take(row));
+    if (!value) continue;
+    TRY_STATUS(row.take(line, std::move(*value)));
     return true;
   }
   return false;
@@ -153,7 +176,19 @@ int own_failure(const std::string& text) {
 
 }  // namespace
 
-std::string_view exec_usage() { return kUsage; }
+std::span<const ExecOption> exec_options() { return kOptions; }
+
+std::string exec_usage() {
+  std::string out(kUsageHead);
+  for (const ExecOption& row : kOptions) {
+    std::string line = "  " + (row.letter.empty() ? "" : std::string(row.letter) + ", ");
+    line.append(row.name);
+    if (!row.value.empty()) line.append(" ").append(row.value);
+    line.resize(std::max(line.size() + 2, kHelpColumn), ' ');
+    out += line.append(row.help) + "\n";
+  }
+  return out.append(kUsageTail);
+}
 
 Result<ExecLine> parse_exec(std::span<char* const> arguments) {
   Words words(arguments);
@@ -179,11 +214,11 @@ Result<ExecLine> parse_exec(std::span<char* const> arguments) {
 int run_exec(std::span<char* const> words) {
   auto line = parse_exec(words);
   if (!line) {
-    sys::write_all(kErr, "bulkhead exec: " + line.error().text + "\n" + std::string(kUsage));
+    sys::write_all(kErr, "bulkhead exec: " + line.error().text + "\n" + exec_usage());
     return exec::kExitOwnFailure;
   }
   if (line->help) {
-    sys::write_all(kOut, kUsage);
+    sys::write_all(kOut, exec_usage());
     return 0;
   }
   auto door = find_door(&*line);

@@ -43,6 +43,9 @@ def package():
     'usr/lib/bulkhead/upgrade', 'lib/systemd/system/bulkhead.service', 'etc/bulkhead/bulkhead.conf',
     'etc/bulkhead/mime.types', 'etc/bulkhead/fastcgi_params', 'etc/bulkhead/templates/php.conf',
     'etc/bulkhead/pools', 'etc/bulkhead/sites-enabled', 'usr/share/bulkhead/welcome/index.html',
+    'usr/share/man/man5/bulkhead.conf.5.gz', 'usr/share/man/man5/bulkhead-pool.5.gz',
+    'usr/share/bash-completion/completions/bulkhead', 'usr/share/zsh/vendor-completions/_bulkhead',
+    'usr/share/fish/vendor_completions.d/bulkhead.fish',
     'usr/share/man/man1/bulkhead.1.gz', 'usr/share/man/man1/bulkhead-site.1.gz',
     'usr/share/doc/bulkhead/copyright'])
 def test_holds(package, path):
