@@ -222,7 +222,7 @@ def test_daemon_goes_to_the_background_and_follows_s(server):
     finally:
         pid = pid_in_file(server)
         assert pid and say(server, '-s', 'quit')[0] == 0
-        wait_for(lambda: pid not in processes() or processes()[pid][3] == 'Z', 10, 'nginx to end')
+        wait_for(lambda: processes().get(pid, (0, 0, '', 'Z'))[3] == 'Z', 10, 'nginx to end')
         wait_for(lambda: not os.path.exists(f'{server.dir}/run.pid'), 5)
     assert say(server, '-s', 'stop')[0] == 1
 
