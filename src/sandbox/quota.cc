@@ -1,7 +1,6 @@
 // See quota.h.
 #include "sandbox/quota.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <linux/dqblk_xfs.h>
 #include <linux/fs.h>
@@ -11,8 +10,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <memory>
-
+#include "sys/deep_walk.h"
+#include "sys/directory.h"
 #include "sys/fd.h"
 
 namespace bulkhead::sandbox {
@@ -22,63 +21,61 @@ constexpr long kSysQuotactlFd = 443;  // on every architecture; headers of 2022 
 constexpr uint64_t kQuotaBlock = 1024;
 constexpr int kDirectory = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 constexpr int kAny = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;  // a FIFO, too
-constexpr int kDepthMax = 64;
 
-enum class Joined : uint8_t { kBefore, kNow };
-
-// What is made in a directory from now on belongs to the project.
-Result<Joined> join_project(sys::FdRef file, uint32_t project, bool is_directory) {
-  const uint32_t inherit = is_directory ? FS_XFLAG_PROJINHERIT : 0;
+Result<fsxattr> attributes_of(sys::FdRef file) {
   fsxattr attributes{};
   if (::ioctl(file.get(), FS_IOC_FSGETXATTR, &attributes) < 0) {
     return fail_errno("reading its project failed");
   }
-  if (attributes.fsx_projid == project && (attributes.fsx_xflags & inherit) == inherit) {
-    return Joined::kBefore;
-  }
+  return attributes;
+}
+
+Result<bool> is_in_project(sys::FdRef directory, uint32_t project) {
+  const fsxattr attributes = TRY(attributes_of(directory));
+  return attributes.fsx_projid == project && (attributes.fsx_xflags & FS_XFLAG_PROJINHERIT) != 0;
+}
+
+// What is made in a directory from now on belongs to the project.
+Status join_project(sys::FdRef file, uint32_t project, bool is_directory) {
+  const uint32_t inherit = is_directory ? FS_XFLAG_PROJINHERIT : 0;
+  fsxattr attributes = TRY(attributes_of(file));
+  if (attributes.fsx_projid == project && (attributes.fsx_xflags & inherit) == inherit) return {};
   attributes.fsx_projid = project;
   attributes.fsx_xflags |= inherit;
   if (::ioctl(file.get(), FS_IOC_FSSETXATTR, &attributes) < 0) {
     return fail_errno("setting its project failed");
   }
-  return Joined::kNow;
-}
-
-using Entries = std::unique_ptr<DIR, decltype(&::closedir)>;
-
-Entries entries_of(sys::FdRef directory) {
-  const int copy = ::openat(directory.get(), ".", kDirectory);
-  return {copy < 0 ? nullptr : ::fdopendir(copy), &::closedir};
-}
-
-// What the site had before it was limited.  A file with a second name may be somebody else's.
-void join_contents(sys::FdRef directory, uint32_t project, int depth) {
-  const Entries entries = entries_of(directory);
-  while (const dirent* entry = entries ? ::readdir(entries.get()) : nullptr) {
-    const std::string_view name = entry->d_name;
-    struct stat st {};
-    if (name == "." || name == "..") continue;
-    const sys::Fd fd(::openat(directory.get(), entry->d_name, kAny));
-    if (!fd.valid() || ::fstat(fd.get(), &st) < 0) continue;
-    const bool is_directory = S_ISDIR(st.st_mode);
-    if (!is_directory && (!S_ISREG(st.st_mode) || st.st_nlink != 1)) continue;
-    (void)join_project(fd, project, is_directory);
-    if (is_directory && depth < kDepthMax) join_contents(fd, project, depth + 1);
-  }
-}
-
-// The site's directories; what is in them only the first time.
-Status join_all(sys::FdRef directory, uint32_t project) {
-  (void)TRY(join_project(directory, project, true));
-  const Entries entries = entries_of(directory);
-  if (entries == nullptr) return fail_errno("reading it failed");
-  while (const dirent* entry = ::readdir(entries.get())) {
-    if (entry->d_name[0] == '.') continue;
-    const sys::Fd leaf(::openat(directory.get(), entry->d_name, kDirectory));
-    if (!leaf.valid()) continue;
-    if (TRY(join_project(leaf, project, true)) == Joined::kNow) join_contents(leaf, project, 0);
-  }
   return {};
+}
+
+// What the site had before it was limited, however deep.  A file with a second name may be somebody
+// else's.
+Status join_contents(sys::FdRef directory, uint32_t project) {
+  return sys::walk_below(directory,
+                         [&](sys::FdRef at, const std::string& name) -> Result<sys::Walk> {
+                           struct stat st {};
+                           const sys::Fd fd(::openat(at.get(), name.c_str(), kAny));
+                           if (!fd.valid() || ::fstat(fd.get(), &st) < 0) return sys::Walk::kOn;
+                           const bool is_directory = S_ISDIR(st.st_mode);
+                           if (!is_directory && (!S_ISREG(st.st_mode) || st.st_nlink != 1))
+                             return sys::Walk::kOn;
+                           (void)join_project(fd, project, is_directory);
+                           return is_directory ? sys::Walk::kDown : sys::Walk::kOn;
+                         });
+}
+
+// The site's directories, and what is in them the first time.  A leaf joins before what is in it,
+// so that nothing new escapes; their parent, which is root's, after all: then that is done.
+Status join_all(sys::FdRef directory, uint32_t project) {
+  const bool done_before = TRY(is_in_project(directory, project));
+  for (const std::string& name : TRY(sys::names_in(directory))) {
+    if (name[0] == '.') continue;
+    const sys::Fd leaf(::openat(directory.get(), name.c_str(), kDirectory));
+    if (!leaf.valid() || (done_before && TRY(is_in_project(leaf, project)))) continue;
+    TRY_STATUS(join_project(leaf, project, true));
+    TRY_STATUS(join_contents(leaf, project));
+  }
+  return join_project(directory, project, true);
 }
 
 Status set_limit(sys::FdRef directory, uint32_t project, uint64_t bytes) {

@@ -24,9 +24,11 @@ constexpr const char* kNoQuota = " has no project quota (mount it with prjquota)
 bool has_project_quota(const std::string& directory);
 
 // Counts what is made below `directory` (one level of directories exists) as the site's, and lets
-// it have `bytes` at most; 0: no limit.  What is there already is counted the first time.
+// it have `bytes` at most; 0: no limit.  What is there already, however deep, is counted the first
+// time; a walk that was cut off is begun anew.
 // Blocks: then, for as long as it takes to walk through it.
-// Errors: the file system has no project quota, with what to do.
+// Errors: the file system has no project quota, with what to do; EAGAIN: the site moves
+// directories all the time.
 Status limit_disk(const std::string& directory, std::string_view site, uint64_t bytes);
 
 }  // namespace bulkhead::sandbox
