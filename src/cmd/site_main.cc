@@ -51,10 +51,18 @@ void add_changing(CLI::App* verb, Common* common) {
       ->check(CLI::Range(0, 86400));
 }
 
-// The command as typed, for the journal and for whoever waits.
+// The command as typed, for the journal, for whoever waits and for the server's log: without the
+// values of variables, which may be secrets.
 std::string joined(int argc, char** argv) {
   std::string line = "site";
-  for (int i = 1; i < argc; ++i) line.append(" ").append(argv[i]);
+  for (int i = 1; i < argc; ++i) {
+    std::string_view word = argv[i];
+    const bool is_variable = word.starts_with("--env=") || word.starts_with("env[") ||
+                             std::string_view(argv[i - 1]) == "--env";
+    const size_t equals = word.find('=', word.starts_with("--env=") ? 6 : 0);
+    if (is_variable && equals != std::string_view::npos) word = word.substr(0, equals);
+    line.append(" ").append(word).append(is_variable ? "=..." : "");
+  }
   return line;
 }
 

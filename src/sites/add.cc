@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "sites/archive.h"
 #include "sites/names.h"
 #include "sites/site_plan.h"
 #include "sites/steps.h"
@@ -15,35 +16,9 @@
 namespace bulkhead::sites {
 namespace {
 
-constexpr uid_t kPersonMin = 1000;  // login.defs(5): system users are below
-
 bool has_ipv6() {
   auto text = sys::read_file("/proc/net/if_inet6", 1 << 20);
   return text && !text->empty();
-}
-
-Status check_listen(const std::string& text) {
-  const auto plain = [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '.' ||
-           c == ':' || c == '[' || c == ']' || c == '*' || c == '-' || c == '/' || c == '_';
-  };
-  if (!text.empty() && std::all_of(text.begin(), text.end(), plain)) return {};
-  return fail(
-      "--listen takes one address, as nginx's listen does: 80, 127.0.0.1:8080, [::]:80; not \"" +
-      text + "\"");
-}
-
-Status check_root(const std::string& root) {
-  const auto plain = [](char c) {
-    return c != '"' && c != '\'' && c != '\\' && c != '$' && c != ';' && c != '{' && c != '}' &&
-           static_cast<unsigned char>(c) > 0x20;
-  };
-  if (root.starts_with('/') && std::all_of(root.begin(), root.end(), plain) &&
-      (root + "/").find("/../") == std::string::npos) {
-    return {};
-  }
-  return fail("--root takes an absolute path without spaces, quotes or \"..\", not \"" + root +
-              "\"");
 }
 
 Status choose_user(const Common& common, const AddRequest& request, Record* record) {
@@ -61,12 +36,7 @@ Status choose_user(const Common& common, const AddRequest& request, Record* reco
   }
   record->own_user = !user_exists(record->user);
   if (record->own_user) return {};
-  const auto uid = sys::find_uid(record->user);
-  if (!uid || *uid < kPersonMin) {
-    return fail("user " + record->user +
-                " is one of the system's: leave --user out, or take a new name");
-  }
-  return {};
+  return check_existing_user(record->user);
 }
 
 Result<Record> plan_record(const Common& common, const AddRequest& request, const Template& from) {
@@ -82,6 +52,7 @@ Result<Record> plan_record(const Common& common, const AddRequest& request, cons
   record.root = request.root.empty() ? record.home + "/" + from.root : request.root;
   record.own_home = true;
   TRY_STATUS(check_root(record.root));
+  record.own_root = below_home(record).empty() && !exists(record.root);
   record.folders = from.folders;
   const std::string inside = below_home(record);
   const std::string top = inside.substr(0, inside.find('/'));
@@ -137,10 +108,7 @@ Status plan_pages(const Common& common, const Record& record, const Template& fr
 
 Status plan_database(const Common& common, const Record& record, Plan* plan) {
   if (record.database != "mariadb") return {};
-  if (TRY(database_exists(common.places, record.database_name))) {
-    return fail("database " + record.database_name +
-                " exists already, and is left alone: use --db none, or rename it");
-  }
+  TRY_STATUS(check_database_free(common.places, record.database_name, record.user));
   plan->add(database_step(common.places, record.database_name, record.user));
   return {};
 }
@@ -198,9 +166,11 @@ Result<Outcome> plan_add(const Common& common, const AddRequest& request, Plan* 
   TRY_STATUS(plan_home(common, record, plan));
   TRY_STATUS(plan_database(common, record, plan));
   TRY_STATUS(plan_pages(common, record, from, plan));
-  Texts texts{server_text(common.places, record, from), ""};
+  Texts texts;
+  texts.server = server_text(common.places, record, from);
   if (from.has_pool) texts.pool = TRY(pool_text(common.places, record, from, wishes));
-  TRY_STATUS(plan->add(write_step(common.places.record(record.name), to_json(record), {0600, ""})));
+  TRY_STATUS(
+      plan->add(write_step(common.places.record(record.name), to_json(record), {0600, "", ""})));
   TRY_STATUS(plan_serving(common, record, texts, plan));
   TRY_STATUS(plan_sftp(common, record, keys, plan));
   return Outcome{record.name, true, summary(common, record, server_now(common.places).has_value())};

@@ -141,7 +141,7 @@ Result<Outcome> plan_set(const Common& common, const std::string& name,
   }
   plan->add(reload_back_step(places));
   if (to_json(edited.record) != to_json(before.record)) {
-    TRY_STATUS(plan->add(write_step(places.record(name), to_json(edited.record), {0600, ""})));
+    TRY_STATUS(plan->add(write_step(places.record(name), to_json(edited.record), {0600, "", ""})));
   }
   if (edited.server != before.server) {
     TRY_STATUS(plan->add(write_step(places.available(name), edited.server)));
@@ -168,7 +168,7 @@ Result<Outcome> plan_disable(const Common& common, const std::string& name, Plan
   if (record.disabled) return Outcome{name, false, "site " + name + " is disabled already"};
   record.disabled = true;
   plan->add(reload_back_step(places));
-  TRY_STATUS(plan->add(write_step(places.record(name), to_json(record), {0600, ""})));
+  TRY_STATUS(plan->add(write_step(places.record(name), to_json(record), {0600, "", ""})));
   TRY_STATUS(plan->add(write_step(places.disabled(name), TRY(disabled_text(places, record)))));
   if (exists(places.enabled(name))) TRY_STATUS(plan->add(delete_step(places.enabled(name))));
   if (record.has_pool) plan->add(move_step(places.pool(name), places.pool(name) + ".off"));
@@ -186,7 +186,7 @@ Result<Outcome> plan_enable(const Common& common, const std::string& name, Plan*
   record.disabled = false;
   const bool running = server_now(places).has_value();
   plan->add(reload_back_step(places));
-  TRY_STATUS(plan->add(write_step(places.record(name), to_json(record), {0600, ""})));
+  TRY_STATUS(plan->add(write_step(places.record(name), to_json(record), {0600, "", ""})));
   if (record.has_pool) {
     plan->add(move_step(places.pool(name) + ".off", places.pool(name)));
     plan->add(check_step(places));

@@ -92,7 +92,8 @@ std::string pool_file(const Places& places, const Record& record) {
 }
 
 Result<Texts> texts_of(const Places& places, const Record& from, const Record& to) {
-  Texts texts{retold(places, TRY(sys::read_file(places.available(from.name))), from, to), ""};
+  Texts texts;
+  texts.server = retold(places, TRY(sys::read_file(places.available(from.name))), from, to);
   if (from.has_pool) {
     texts.pool = retold(places, TRY(sys::read_file(pool_file(places, from))), from, to);
   }
@@ -108,9 +109,7 @@ void move_home(const Places& places, Record* record) {
 
 Status plan_clone_database(const Places& places, const Record& from, const Record& to, Plan* plan) {
   if (from.database != "mariadb") return {};
-  if (TRY(database_exists(places, to.database_name))) {
-    return fail("database " + to.database_name + " exists already");
-  }
+  TRY_STATUS(check_database_free(places, to.database_name, to.user));
   const std::string dump = places.archives() + "/.clone-" + to.user + ".sql";
   plan->add(dump_step(places, from.database_name, dump));
   plan->add(database_step(places, to.database_name, to.user));
@@ -151,7 +150,7 @@ Result<Outcome> plan_clone(const Common& common, const std::string& source,
         {{"'DB_NAME', '" + from.database_name + "'", "'DB_NAME', '" + to.database_name + "'"},
          {"'DB_USER', '" + from.user + "'", "'DB_USER', '" + to.user + "'"}}));
   }
-  TRY_STATUS(plan->add(write_step(places.record(to.name), to_json(to), {0600, ""})));
+  TRY_STATUS(plan->add(write_step(places.record(to.name), to_json(to), {0600, "", ""})));
   TRY_STATUS(plan_serving(common, to, TRY(texts_of(places, from, to)), plan));
   return Outcome{to.name, true,
                  "site " + to.name + " is a copy of " + from.name + ": user " + to.user +
@@ -176,7 +175,9 @@ Result<Outcome> plan_rename(const Common& common, const std::string& source,
   fresh.aliases.clear();
   TRY_STATUS(check_names(common, fresh));
   if (exists(to.home)) return fail(to.home + " exists already: move it away");
-  const Texts texts = TRY(texts_of(places, from, to));
+  Texts texts = TRY(texts_of(places, from, to));
+  texts.server_look.like = places.available(from.name);
+  if (from.has_pool) texts.pool_look.like = places.pool(from.name);
   TRY_STATUS(plan_unserving(common, from, plan));
   plan->add(kill_step(from.user));
   plan->add(move_step(from.home, to.home));
@@ -184,7 +185,7 @@ Result<Outcome> plan_rename(const Common& common, const std::string& source,
   if (exists(state)) plan->add(move_step(state, sandbox::site_state(places.state, to.name)));
   if (from.own_user) plan->add(home_step(from.user, from.home, to.home));
   TRY_STATUS(plan->add(delete_step(places.record(from.name))));
-  TRY_STATUS(plan->add(write_step(places.record(to.name), to_json(to), {0600, ""})));
+  TRY_STATUS(plan->add(write_step(places.record(to.name), to_json(to), {0600, "", ""})));
   TRY_STATUS(plan_serving(common, to, texts, plan));
   TRY_STATUS(plan_sftp(common, to, "", plan));
   return Outcome{to.name, true,

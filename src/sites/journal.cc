@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "sites/program.h"
+#include "sites/tree.h"
 #include "sys/files.h"
 
 namespace bulkhead::sites {
@@ -161,6 +162,11 @@ Status Journal::run(const Work& work, const std::function<void(size_t, const Ste
     TRY_STATUS(forget());
     return done;
   }
+  if (auto settled = settle_steps(work.steps, work.steps.size()); !settled) {
+    TRY_STATUS(undo(work, work.steps.size()));
+    TRY_STATUS(forget());
+    return settled;
+  }
   TRY_STATUS(note("committed"));
   point();
   TRY_STATUS(finish(work));
@@ -209,7 +215,8 @@ Status Journal::undo(const Work& work, size_t begun) const {
     }
   }
   point();
-  return first;
+  auto settled = settle_steps(work.steps, begun);
+  return first ? settled : first;
 }
 
 Status Journal::finish(const Work& work) const {
@@ -218,7 +225,16 @@ Status Journal::finish(const Work& work) const {
     TRY_STATUS(apply(step));
   }
   point();
-  return {};
+  return settle_steps(work.finish, work.finish.size());
+}
+
+Status Journal::settle_steps(const std::vector<Step>& steps, size_t count) const {
+  Touched touched;
+  for (size_t i = 0; i < count; ++i) {
+    const StepKind* kind = TRY(kind_of(steps[i]));
+    if (kind->touch != nullptr) kind->touch(steps[i], &touched);
+  }
+  return settle(touched);
 }
 
 Status Journal::forget() {

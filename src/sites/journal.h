@@ -5,7 +5,9 @@
 // Runs in: bulkhead-site (root).  Input: STATE/journal, which only root can read or change.
 //
 // The file STATE/journal/current: one line of Work, then "begin N" before the N-th step is done,
-// and "committed" when all are.  Each line is on disk (fdatasync) before what it announces happens.
+// and "committed" when all are.  Each line is on disk (fdatasync) before what it announces happens,
+// and what the steps did is on disk (fsync of files, then of their directories) before "committed",
+// and before the journal is removed.
 #pragma once
 
 #include <chrono>
@@ -64,6 +66,8 @@ class Journal {
   // Undoes steps [0, begun), last first; goes on after a failure and returns the first one.
   Status undo(const Work& work, size_t begun) const;
   Status finish(const Work& work) const;
+  // Steps [0, count) of a list, done or undone, reach the disk.
+  Status settle_steps(const std::vector<Step>& steps, size_t count) const;
   Status forget();
   [[nodiscard]] Result<Found> read() const;
   [[nodiscard]] Result<const StepKind*> kind_of(const Step& step) const;

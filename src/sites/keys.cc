@@ -46,7 +46,7 @@ Result<Outcome> plan_add_key(const Common& common, const std::string& name, cons
     ++added;
   }
   if (added == 0) return Outcome{name, false, "site " + name + " has this key already"};
-  TRY_STATUS(plan->add(write_step(common.places.keys(record.user), keys, {0640, record.user})));
+  TRY_STATUS(plan->add(write_step(common.places.keys(record.user), keys, {0640, record.user, ""})));
   return Outcome{
       name, true,
       "key added for user " + record.user +
@@ -71,7 +71,7 @@ Result<Outcome> plan_remove_key(const Common& common, const std::string& name,
     return fail(std::to_string(removed) + " keys have \"" + which +
                 "\" in their lines: say more of it");
   }
-  TRY_STATUS(plan->add(write_step(common.places.keys(record.user), keys, {0640, record.user})));
+  TRY_STATUS(plan->add(write_step(common.places.keys(record.user), keys, {0640, record.user, ""})));
   return Outcome{name, true, "key removed"};
 }
 

@@ -142,6 +142,12 @@ Status must_run(const Program& program) {
               (ran.errors.empty() ? "" : ": " + ran.errors));
 }
 
+Result<sys::Identity> site_user(const std::string& name) {
+  sys::Identity who = TRY(sys::find_identity(name, ""));
+  if (who.uid == 0 || who.gid == 0) return fail("user " + name + " is root: no site may be it");
+  return who;
+}
+
 Status as_user(const sys::Identity& user, const std::function<Status()>& work) {
   Pipe report = TRY(Pipe::make());
   const pid_t pid = ::fork();

@@ -37,6 +37,9 @@ Status must_run(const Program& program);
 // we were killed.  Programs of a user do not get it: they end with us.
 void keep_in_programs(sys::FdRef lock);
 
+// A user as whom a site's trees may be touched.  Errors: there is none, or it is root.
+[[nodiscard]] Result<sys::Identity> site_user(const std::string& name);
+
 // Does something as a user, in a child that became it: the only way files are written into a
 // directory that a site owns.
 Status as_user(const sys::Identity& user, const std::function<Status()>& work);

@@ -40,8 +40,9 @@ constexpr TextField kTexts[] = {{"name", &Record::name},
                                 {"database_socket", &Record::database_socket},
                                 {"created", &Record::created}};
 constexpr FlagField kFlags[] = {{"own_user", &Record::own_user}, {"own_home", &Record::own_home},
-                                {"has_pool", &Record::has_pool}, {"disabled", &Record::disabled},
-                                {"sftp", &Record::sftp},         {"shell", &Record::shell}};
+                                {"own_root", &Record::own_root}, {"has_pool", &Record::has_pool},
+                                {"disabled", &Record::disabled}, {"sftp", &Record::sftp},
+                                {"shell", &Record::shell}};
 constexpr ListField kLists[] = {
     {"folders", &Record::folders}, {"aliases", &Record::aliases}, {"listen", &Record::listen}};
 

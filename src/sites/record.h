@@ -16,6 +16,7 @@ struct Record {
   std::string name, user, home, root, made_from;  // made_from: the template
   bool own_user = true;                           // made by us, removed with the site
   bool own_home = true;                           // home is ours too (not --root elsewhere)
+  bool own_root = false;                          // a root outside of the home, made by us
   bool has_pool = true;
   std::vector<std::string> folders;  // of the home, which the user owns
   std::vector<std::string> aliases, listen;

@@ -39,6 +39,7 @@ void read_sites(const json& list, ServerStatus* status) {
     site.state = text_of(item, "state");
     site.kind = text_of(item, "kind");
     site.sandbox = text_of(item, "sandbox");
+    site.user = text_of(item, "user");
     if (!item.contains("processes") || !item["processes"].is_array()) continue;
     for (const json& process : item["processes"]) {
       if (!process.is_object() || !process.contains("pid") || !process["pid"].is_number()) continue;
@@ -113,7 +114,11 @@ std::optional<ServerStatus> ask_server(const std::string& pid_path) {
 Result<bool> reload_server(const std::string& pid_path) {
   const auto before = ask_server(pid_path);
   if (!before) return false;
-  TRY_STATUS(sys::send_signal(static_cast<pid_t>(before->pid), SIGHUP));
+  const sys::Fd server = TRY(sys::open_pidfd(static_cast<pid_t>(before->pid)));
+  // Asked once more: the same number answers, so the descriptor is the server's or a dead one's.
+  const auto again = ask_server(pid_path);
+  if (!again || again->pid != before->pid) return fail("the server ended: see its error log");
+  TRY_STATUS(sys::send_signal(server, SIGHUP));
   const auto until = Clock::now() + kReloadMax;
   auto pause = kFirstPause;
   while (Clock::now() < until) {

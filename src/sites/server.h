@@ -19,7 +19,7 @@ namespace bulkhead::sites {
 struct SiteStatus {
   std::string state;  // "asleep", "awake" ... as `bulkhead status` says it
   std::string kind;   // "pool", "files"
-  std::string sandbox;
+  std::string sandbox, user;
   std::vector<int> processes;
   size_t workers = 0;
 };

@@ -113,14 +113,14 @@ Status plan_serving(const Common& common, const Record& record, const Texts& tex
   const bool running = server_now(places).has_value();
   plan->add(reload_back_step(places));
   if (!texts.pool.empty()) {
-    TRY_STATUS(plan->add(write_step(places.pool(record.name), texts.pool)));
+    TRY_STATUS(plan->add(write_step(places.pool(record.name), texts.pool, texts.pool_look)));
     plan->add(check_step(places));
     if (running) {
       plan->add(reload_step(places));
       plan->add(wake_step(places, record.name));
     }
   }
-  TRY_STATUS(plan->add(write_step(places.available(record.name), texts.server)));
+  TRY_STATUS(plan->add(write_step(places.available(record.name), texts.server, texts.server_look)));
   TRY_STATUS(plan->add(
       link_step(places.enabled(record.name), "../sites-available/" + record.name + ".conf")));
   plan->add(check_step(places));
@@ -147,7 +147,7 @@ Status plan_unserving(const Common& common, const Record& record, Plan* plan) {
 Status plan_sftp(const Common& common, const Record& record, const std::string& keys, Plan* plan) {
   const Places& places = common.places;
   if (!keys.empty()) {
-    TRY_STATUS(plan->add(write_step(places.keys(record.user), keys, {0640, record.user})));
+    TRY_STATUS(plan->add(write_step(places.keys(record.user), keys, {0640, record.user, ""})));
   }
   if (!record.sftp) return {};
   const std::string main = places.ssh + "/sshd_config";
@@ -236,15 +236,6 @@ std::string database_name_for(const std::string& site) {
   std::string name;
   for (char c : site) name += c == '.' || c == '-' ? '_' : c;
   return name.substr(0, kDatabaseNameMax);
-}
-
-Result<bool> database_exists(const Places& places, const std::string& name) {
-  Program mariadb{.argv = {"mariadb", "--batch", "--skip-column-names"}};
-  if (!places.db_socket.empty()) mariadb.argv.push_back("--socket=" + places.db_socket);
-  mariadb.input = "SELECT 1 FROM information_schema.schemata WHERE schema_name = '" + name + "';\n";
-  const Ran ran = TRY(run_program(mariadb));
-  if (ran.status == 0) return !ran.output.empty();
-  return fail("cannot ask MariaDB: " + ran.errors + "; does it run, and is root let in?");
 }
 
 }  // namespace bulkhead::sites

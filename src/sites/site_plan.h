@@ -8,6 +8,7 @@
 #include "sites/commands.h"
 #include "sites/record.h"
 #include "sites/session.h"
+#include "sites/steps.h"
 
 namespace bulkhead::sites {
 
@@ -18,7 +19,8 @@ Status plan_home(const Common& common, const Record& record, Plan* plan);
 // The pool (tried in its sandbox before a name leads to it), then the server block, then its link;
 // with a running server each is reloaded and asked.
 struct Texts {
-  std::string server, pool;  // pool "": the site has none
+  std::string server, pool;                       // pool "": the site has none
+  FileLook server_look, pool_look{0640, "", ""};  // new pools: env[] may hold secrets
 };
 Status plan_serving(const Common& common, const Record& record, const Texts& texts, Plan* plan);
 // Takes the names and the pool out of service, files of the configuration with them.
@@ -48,6 +50,5 @@ Status plan_db_page(const Common& common, const Record& record, const Template& 
 
 // MariaDB's name for a site: letters, digits and '_', at most 64.
 [[nodiscard]] std::string database_name_for(const std::string& site);
-[[nodiscard]] Result<bool> database_exists(const Places& places, const std::string& name);
 
 }  // namespace bulkhead::sites

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -24,6 +25,12 @@ struct Step {
 };
 
 // One row per kind.  All three get words that come from a journal of root's own.
+// What must reach the disk before a command counts as done.
+struct Touched {
+  std::set<std::string> directories;  // their entries: names made, moved, removed
+  std::set<std::string> trees;        // everything in their file systems
+};
+
 struct StepKind {
   std::string_view name;
   // One line for people: "write /etc/bulkhead/pools/a.conf".
@@ -33,6 +40,9 @@ struct StepKind {
   // Puts the old state back, whether apply() was done wholly, in part or not at all; may be done
   // again.  nullptr: nothing to put back.
   Status (*revert)(const Step& step);
+  // What both of them change that they do not sync themselves (contents of files they do).
+  // nullptr: nothing, or another program's matter.
+  void (*touch)(const Step& step, Touched* touched) = nullptr;
 };
 
 // What a command does.  Until every step is done, all of them can be undone; `finish` is what

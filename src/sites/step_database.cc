@@ -46,20 +46,66 @@ Status run_sql(const Step& step, const std::string& sql) {
   return {};
 }
 
+Result<bool> ask_sql(const Step& step, const std::string& sql) {
+  Program mariadb = client("mariadb", step, {"--batch", "--skip-column-names"});
+  mariadb.input = sql;
+  const Ran ran = TRY(run_program(mariadb));
+  if (ran.status == 0) return !ran.output.empty();
+  return fail("cannot ask MariaDB: " + ran.errors + "; does it run, and is root let in?");
+}
+Result<bool> account_there(const Step& step) {
+  return ask_sql(step, "SELECT 1 FROM mysql.user WHERE user = " + quoted(step.word("user"), '\'') +
+                           " AND host = 'localhost';\n");
+}
+Status account_taken(const std::string& user) {
+  return fail("MariaDB has an account '" + user +
+              "'@'localhost' already, with a way in and rights of its own: take another --user, or "
+              "--db none, or remove it: DROP USER '" +
+              user + "'@'localhost'");
+}
+
 std::string tell_database(const Step& step) {
   return "make database " + step.word("name") + " and account " + account(step) +
          " (unix_socket, no password), grant it all of that database";
 }
+// What says that a database, and with it the account, was made by this step: neither has an owner.
+std::string mark_of(const Step& step) {
+  return quoted("Bulkhead: made for user " + step.word("user"), '\'');
+}
+Result<bool> is_ours(const Step& step) {
+  return ask_sql(step, "SELECT 1 FROM information_schema.schemata WHERE schema_name = " +
+                           quoted(step.word("name"), '\'') +
+                           " AND schema_comment = " + mark_of(step) + ";\n");
+}
+// Nobody's account is taken over: one that is there has its own way in and its own rights.  The
+// mark comes first and goes last, so whatever ends us in between, revert knows whose the account
+// is.
 Status apply_database(const Step& step) {
   std::string pattern = step.word("name");
   for (size_t at = 0; (at = pattern.find('_', at)) != std::string::npos; at += 2) {
     pattern.insert(at, "\\");
   }
-  return run_sql(step, "CREATE DATABASE IF NOT EXISTS " + database(step) +
-                           " CHARACTER SET utf8mb4;\nCREATE USER IF NOT EXISTS " + account(step) +
-                           " IDENTIFIED VIA unix_socket;\nGRANT ALL PRIVILEGES ON `" + pattern +
-                           "`.* TO " + account(step) + ";\n");
+  const bool again = TRY(is_ours(step));
+  if (!again) {
+    if (TRY(account_there(step))) return account_taken(step.word("user"));
+    TRY_STATUS(run_sql(step, "CREATE DATABASE " + database(step) +
+                                 " CHARACTER SET utf8mb4 COMMENT = " + mark_of(step) + ";\n"));
+  }
+  if (!again || !TRY(account_there(step))) {
+    auto made = run_sql(step, "CREATE USER " + account(step) + " IDENTIFIED VIA unix_socket;\n");
+    if (!made) {
+      TRY_STATUS(run_sql(step, "DROP DATABASE " + database(step) + ";\n"));
+      return made;
+    }
+  }
+  return run_sql(step, "GRANT ALL PRIVILEGES ON `" + pattern + "`.* TO " + account(step) + ";\n");
 }
+Status revert_database(const Step& step) {
+  if (!TRY(is_ours(step))) return {};
+  return run_sql(step, "DROP USER IF EXISTS " + account(step) + ";\nDROP DATABASE IF EXISTS " +
+                           database(step) + ";\n");
+}
+// Of a site that goes: its record says that both are its own.
 Status drop(const Step& step) {
   return run_sql(step, "DROP DATABASE IF EXISTS " + database(step) + ";\nDROP USER IF EXISTS " +
                            account(step) + ";\n");
@@ -97,7 +143,7 @@ std::string tell_load(const Step& step) {
          step.word("user") + ")";
 }
 Status apply_load(const Step& step) {
-  const auto who = TRY(sys::find_identity(step.word("user"), ""));
+  const auto who = TRY(site_user(step.word("user")));
   const sys::Fd in = TRY(sys::open_trusted(step.word("file"), O_RDONLY));
   Program load{
       .argv = {"bash", "-c", kLoad, kOwnDefiner, "--loose-sandbox", "--user=" + step.word("user")}};
@@ -111,7 +157,7 @@ Status apply_load(const Step& step) {
 }
 
 constexpr StepKind kKinds[] = {
-    {"database", tell_database, apply_database, drop},
+    {"database", tell_database, apply_database, revert_database},
     {"drop-database", tell_drop, drop, nullptr},
     {"dump", tell_dump, apply_dump, revert_dump},
     {"load", tell_load, apply_load, nullptr},
@@ -126,6 +172,18 @@ Step with_socket(const char* kind, const Places& places, const std::string& name
 }  // namespace
 
 std::span<const StepKind> database_kinds() { return kKinds; }
+
+Status check_database_free(const Places& places, const std::string& name, const std::string& user) {
+  Step step = with_socket("database", places, name);
+  step.with["user"] = user;
+  const std::string sql =
+      "SELECT 1 FROM information_schema.schemata WHERE schema_name = " + quoted(name, '\'') + ";\n";
+  if (TRY(ask_sql(step, sql))) {
+    return fail("database " + name +
+                " exists already, and is left alone: use --db none, or rename it");
+  }
+  return TRY(account_there(step)) ? account_taken(user) : Status();
+}
 
 Step database_step(const Places& places, const std::string& name, const std::string& user) {
   Step step = with_socket("database", places, name);

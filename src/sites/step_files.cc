@@ -6,9 +6,8 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdio>
-#include <cstdlib>
 
+#include "sites/file_look.h"
 #include "sites/step_kinds.h"
 #include "sites/steps.h"
 #include "sites/tree.h"
@@ -19,15 +18,6 @@ namespace bulkhead::sites {
 namespace {
 
 constexpr size_t kFileMax = 8u << 20;
-
-std::string octal(unsigned mode) {
-  char text[16];
-  std::snprintf(text, sizeof text, "%04o", mode);
-  return text;
-}
-unsigned from_octal(const std::string& text) {
-  return static_cast<unsigned>(std::strtoul(text.c_str(), nullptr, 8));
-}
 
 Result<gid_t> group_of(const std::string& name) {
   if (name.empty()) return ::getegid();
@@ -46,13 +36,8 @@ Result<Owner> owner_of(const std::string& user, const std::string& group) {
   return owner;
 }
 
-struct Look {
-  unsigned mode;
-  gid_t gid;
-};
-
 // Readers see the old file or the new one, also after a loss of power.
-Status write_whole(const std::string& path, const std::string& text, const Look& look) {
+Status write_whole(const std::string& path, const std::string& text, const FileFacts& facts) {
   std::string name;
   const sys::Fd directory = TRY(sys::open_directory_of(path, &name));
   const std::string beside = name + ".new~";
@@ -60,14 +45,14 @@ Status write_whole(const std::string& path, const std::string& text, const Look&
   constexpr int kFlags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
   sys::Fd fd(::openat(directory.get(), beside.c_str(), kFlags, 0600));
   if (!fd.valid()) return fail_errno("cannot write " + path);
-  const bool done = sys::write_all(fd, text) &&
-                    ::fchown(fd.get(), static_cast<uid_t>(-1), look.gid) == 0 &&
-                    ::fchmod(fd.get(), look.mode) == 0 && ::fsync(fd.get()) == 0 &&
-                    ::renameat(directory.get(), beside.c_str(), directory.get(), name.c_str()) == 0;
+  Status done = give_facts(fd, facts);
+  if (done && !(sys::write_all(fd, text) && ::fsync(fd.get()) == 0 &&
+                ::renameat(directory.get(), beside.c_str(), directory.get(), name.c_str()) == 0)) {
+    done = fail_errno("writing failed");
+  }
   if (done) return {};
-  const int error = errno;
   (void)::unlinkat(directory.get(), beside.c_str(), 0);
-  return fail_errno("cannot write " + path, error);
+  return fail_errno("cannot write " + path + ": " + done.error().text, done.error().errno_value);
 }
 
 Status unlink_it(const std::string& path) {
@@ -94,7 +79,7 @@ Status put_link(const std::string& path, const std::string& target) {
   return {};
 }
 
-// What is at a path now, as words of a step: "old" (a text) and "old_mode", or "old_link".
+// What is at a path now, as words of a step: "old" (a text) with its facts, or "old_link".
 Status remember(const std::string& path, Step* step) {
   struct stat st {};
   if (::lstat(path.c_str(), &st) < 0) {
@@ -109,9 +94,9 @@ Status remember(const std::string& path, Step* step) {
     return {};
   }
   if (!S_ISREG(st.st_mode)) return fail(path + " is neither a file nor a link: move it away");
+  const sys::Fd file = TRY(sys::open_trusted(path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW));
+  put_facts(TRY(facts_of_file(file)), step);
   step->with["old"] = TRY(sys::read_file(path, kFileMax));
-  step->with["old_mode"] = octal(st.st_mode & 07777);
-  step->with["old_gid"] = std::to_string(st.st_gid);
   return {};
 }
 
@@ -119,8 +104,7 @@ Status put_back(const Step& step) {
   const std::string& path = step.word("path");
   if (step.has("old_link")) return put_link(path, step.word("old_link"));
   if (!step.has("old")) return unlink_it(path);
-  const gid_t gid = static_cast<gid_t>(std::strtoul(step.word("old_gid").c_str(), nullptr, 10));
-  return write_whole(path, step.word("old"), {from_octal(step.word("old_mode")), gid});
+  return write_whole(path, step.word("old"), facts_in(step));
 }
 
 std::string tell_write(const Step& step) {
@@ -130,8 +114,14 @@ std::string tell_write(const Step& step) {
          std::to_string(lines) + (lines == 1 ? " line)" : " lines)");
 }
 Status apply_write(const Step& step) {
-  const gid_t gid = TRY(group_of(step.word("group")));
-  return write_whole(step.word("path"), step.word("text"), {from_octal(step.word("mode")), gid});
+  FileFacts facts;
+  if (step.has("old_mode")) {
+    facts = facts_in(step);  // what the administrator made of it
+  } else {
+    facts = {::geteuid(), TRY(group_of(step.word("group"))), from_octal(step.word("mode")), "",
+             false};
+  }
+  return write_whole(step.word("path"), step.word("text"), facts);
 }
 
 std::string tell_delete(const Step& step) { return "remove " + step.word("path"); }
@@ -157,11 +147,21 @@ Status revert_directory(const Step& step) {
   return step.has("made") ? remove_tree(step.word("path")) : Status();
 }
 
+void touch_entry(const Step& step, Touched* touched) {
+  touched->directories.insert(parent_of(step.word("path")));
+}
+// Its parents may be new, too.
+void touch_directory(const Step& step, Touched* touched) {
+  for (std::string at = step.word("path"); !at.empty(); at.resize(at.rfind('/'))) {
+    touched->directories.insert(at);
+  }
+}
+
 constexpr StepKind kKinds[] = {
-    {"write", tell_write, apply_write, put_back},
-    {"delete", tell_delete, apply_delete, put_back},
-    {"link", tell_link, apply_link, put_back},
-    {"directory", tell_directory, apply_directory, revert_directory},
+    {"write", tell_write, apply_write, put_back, touch_entry},
+    {"delete", tell_delete, apply_delete, put_back, touch_entry},
+    {"link", tell_link, apply_link, put_back, touch_entry},
+    {"directory", tell_directory, apply_directory, revert_directory, touch_directory},
 };
 
 }  // namespace
@@ -172,6 +172,10 @@ Result<Step> write_step(const std::string& path, const std::string& text, const 
   Step step{"write", {{"path", path}, {"text", text}, {"mode", octal(look.mode)}}};
   if (!look.group.empty()) step.with["group"] = look.group;
   TRY_STATUS(remember(path, &step));
+  if (!look.like.empty() && !step.has("old_mode")) {
+    const sys::Fd like = TRY(sys::open_trusted(look.like, O_RDONLY | O_NONBLOCK | O_NOFOLLOW));
+    put_facts(TRY(facts_of_file(like)), &step);
+  }
   return step;
 }
 

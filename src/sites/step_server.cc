@@ -20,6 +20,7 @@
 namespace bulkhead::sites {
 namespace {
 
+constexpr size_t kProcStatusMax = 1 << 16;
 constexpr int kStopMaxMs = 30'000;  // for requests that run
 constexpr auto kWakeMax = std::chrono::seconds(60);
 constexpr auto kProbeMax = std::chrono::seconds(5);
@@ -36,6 +37,17 @@ Step with_places(const char* kind, const Places& places) {
   Step step{kind, {{"etc", places.etc}, {"state", places.state}}};
   if (!places.pid.empty()) step.with["pid"] = places.pid;
   return step;
+}
+
+bool has_ended(sys::FdRef pidfd) {
+  pollfd ended{pidfd.get(), POLLIN, 0};
+  return ::poll(&ended, 1, 0) != 0;
+}
+// Whether the process of a descriptor, which had that number, is of this user (by its real uid).
+bool runs_as(sys::FdRef pidfd, int pid, uid_t uid) {
+  auto status = sys::read_file("/proc/" + std::to_string(pid) + "/status", kProcStatusMax);
+  const std::string mark = "\nUid:\t" + std::to_string(uid) + "\t";
+  return status && status->find(mark) != std::string::npos && !has_ended(pidfd);
 }
 
 std::string tell_check(const Step& step) {
@@ -75,13 +87,18 @@ Status apply_wake(const Step& step) {
 }
 
 std::string tell_stop(const Step& step) { return "end the PHP of " + step.word("site"); }
+// A number may have come to stand for another process before it was made a descriptor, so what is
+// behind the descriptor must be of the site's user: at worst the site loses a process of its own.
 Status apply_stop(const Step& step) {
   const std::string path = TRY(pid_path(places_of(step)));
   const auto server = ask_server(path);
   if (!server || !server->sites.contains(step.word("site"))) return {};
-  for (int pid : server->sites.at(step.word("site")).processes) {
+  const SiteStatus& site = server->sites.at(step.word("site"));
+  const auto who = TRY(site_user(site.user));
+  for (int pid : site.processes) {
     auto pidfd = sys::open_pidfd(pid);
-    if (!pidfd || !sys::send_signal(*pidfd, SIGQUIT)) continue;  // it has ended by itself
+    if (!pidfd || !runs_as(*pidfd, pid, who.uid)) continue;  // it has ended by itself
+    if (!sys::send_signal(*pidfd, SIGQUIT)) continue;
     pollfd ended{pidfd->get(), POLLIN, 0};
     if (::poll(&ended, 1, kStopMaxMs) == 0) (void)sys::send_signal(*pidfd, SIGKILL);
   }
@@ -133,8 +150,12 @@ Status apply_sshd(const Step& step) {
   auto text = sys::read_file(file, 64);
   const pid_t pid = text ? std::atoi(text->c_str()) : 0;
   if (pid <= 1) return {};
+  auto pidfd = sys::open_pidfd(pid);
   auto name = sys::read_file("/proc/" + std::to_string(pid) + "/comm", 64);
-  if (name && *name == "sshd\n") TRY_STATUS(sys::send_signal(pid, SIGHUP));
+  // Read before the descriptor's process ended, so it is that one's.
+  if (pidfd && name && *name == "sshd\n" && !has_ended(*pidfd)) {
+    TRY_STATUS(sys::send_signal(*pidfd, SIGHUP));
+  }
   return {};
 }
 std::string tell_sshd_back(const Step&) { return "(reload OpenSSH again when undoing)"; }

@@ -17,10 +17,12 @@ namespace bulkhead::sites {
 // Every kind, for the journal.
 [[nodiscard]] std::span<const StepKind> step_kinds();
 
-// Files and directories of root's own.
+// Files and directories of root's own.  A file that is there keeps its owner, mode and ACL: they
+// are the administrator's.
 struct FileLook {
   unsigned mode = 0644;
   std::string group;  // "": root's; looked up when the step is done
+  std::string like;   // not "": as this file has them now, before mode and group
 };
 [[nodiscard]] Result<Step> write_step(const std::string& path, const std::string& text,
                                       const FileLook& look = {});
@@ -45,11 +47,19 @@ struct FileLook {
 // For Work::finish.
 [[nodiscard]] Step remove_tree_step(const std::string& path);
 
-// The site's archive, a directory that only root reads: site.json (`facts`) and files.tar.zst,
-// which holds the `folders` (words) of `home` that the user can read.
-[[nodiscard]] Step archive_step(const std::string& file, const std::string& home,
-                                const std::string& folders, const std::string& user,
+// For Work::finish, before the user is removed: what it owns in a tree that stays becomes root's,
+// so that nobody who gets its number later owns it.
+[[nodiscard]] Step release_step(const std::string& path, const std::string& user, uid_t uid);
+
+// The site's archive, a directory that only root reads: site.json (`facts`), files.tar.zst, which
+// holds the folders of the home that the user can read, and root.tar.zst for a web root elsewhere.
+struct Packed {
+  std::string home, folders, user;  // folders: words
+  std::string root;                 // "": in the home
+};
+[[nodiscard]] Step archive_step(const std::string& file, const Packed& what,
                                 const std::string& facts);
+// `file`: a .tar.zst of it, unpacked into `home` by the user.
 [[nodiscard]] Step unpack_step(const std::string& file, const std::string& home,
                                const std::string& user);
 
@@ -84,6 +94,8 @@ struct FileLook {
 [[nodiscard]] Step sshd_back_step(const Places& places);
 
 // MariaDB, by its client program.
+// Errors: a database or an account of these names is there: it is somebody's, and left alone.
+Status check_database_free(const Places& places, const std::string& name, const std::string& user);
 [[nodiscard]] Step database_step(const Places& places, const std::string& name,
                                  const std::string& user);
 // For Work::finish.

@@ -18,6 +18,7 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "sites/step.h"
 #include "sys/fd.h"
 
 namespace bulkhead::sites {
@@ -56,6 +57,15 @@ Status copy_tree(const std::string& from, const std::string& to, const Owner& ow
                  uint64_t* skipped);
 // renameat2(2) with RENAME_NOREPLACE; parents on both sides are root's.
 Status move_tree(const std::string& from, const std::string& to);
+
+// Everything below a directory of which every parent is root's, and the thing itself, that belongs
+// to `uid` becomes root's, whatever its depth; no link is followed, no other mount entered.  It is
+// no error when it is not there.
+Status give_to_root(const std::string& path, uid_t uid);
+
+// Makes what Touched names reach the disk.  Errors: of fsync(2), syncfs(2).
+Status settle(const Touched& touched);
+[[nodiscard]] std::string parent_of(const std::string& path);  // "/" of "/a"
 
 // A mount point at or below `path`; "" when there is none.  Ref: proc(5), /proc/self/mountinfo.
 [[nodiscard]] Result<std::string> mount_below(const std::string& path);

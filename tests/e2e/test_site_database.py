@@ -7,7 +7,7 @@ import pytest
 import requests
 
 from harness.mariadb import MariaDb
-from harness.servers import wait_for
+from harness.servers import BIN, wait_for
 from harness.sites import Machine
 
 
@@ -88,6 +88,50 @@ def test_a_database_that_exists_is_left_alone(machine, db):
     assert f'database {database} exists already' in told
     assert database in databases(db)
     db.sql(f'DROP DATABASE `{database}`')
+
+
+def test_an_account_that_exists_is_not_taken_over(machine, db):
+    """It has a password and rights of its own; the site's user would be let in as it, and remove would drop it."""
+    user, source = 'acc' + machine.tag, add(machine, db, 'accsource')
+    rights = f"SHOW GRANTS FOR '{user}'@localhost"
+    db.sql(f"CREATE USER '{user}'@localhost IDENTIFIED BY 'theirs'; GRANT ALL ON test.* TO '{user}'@localhost")
+    before, seen = db.sql(rights), databases(db)
+    words = ('add', machine.name('acc'), '--listen', f'127.0.0.1:{machine.port}', '--db', 'mariadb', '--db-socket', db.socket)
+    told = machine.site(*words, '--user', user, code=1)
+    assert f"MariaDB has an account '{user}'@'localhost' already" in told and 'DROP USER' in told
+    assert db.sql(rights) == before and databases(db) == seen and user not in machine.users()
+    # The same where the user is made from the name: clone, and restore of a site whose account was taken meanwhile.
+    db.sql(f"RENAME USER '{user}'@localhost TO '{machine.name('acctwo').replace('.', '-')}'@localhost")
+    assert 'already' in machine.site('clone', source, machine.name('acctwo'), code=1)
+    taken = machine.record(source)['user']
+    machine.site('remove', source)
+    archive, = [a for a in os.listdir(f'{machine.state}/archive') if a.startswith(source)]
+    db.sql(f"CREATE USER '{taken}'@localhost IDENTIFIED BY 'theirs'")
+    assert 'already' in machine.site('restore', archive, code=1)
+    assert taken in accounts(db) and databases(db) == seen - {source.replace('.', '_').replace('-', '_')}
+    db.sql(f"DROP USER '{taken}'@localhost, '{machine.name('acctwo').replace('.', '-')}'@localhost")
+    machine.site('restore', archive)
+    machine.site('remove', source, '--purge')
+
+
+def test_an_account_that_appears_meanwhile_is_left_alone(machine, db):
+    """Between the look and the step: neither taken over nor dropped when the add is undone."""
+    name = machine.name('race')
+    user = name.replace('.', '-')
+    log = machine.work / 'race.log'
+    # The add stops before its 6th journal entry; the home is made by then, the database is not.
+    process = subprocess.Popen(
+        ['strace', '-o', log, '-e', 'trace=fdatasync', '-e', 'inject=fdatasync:delay_enter=3000000:when=6',
+         os.path.join(BIN, 'bulkhead-site'), 'add', name,
+         '--listen', f'127.0.0.1:{machine.port}', '--db', 'mariadb', '--db-socket', db.socket],
+        env=machine.env, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    wait_for(lambda: os.path.isdir(f'{machine.homes}/{name}'), why='the add to be on its way')
+    db.sql(f"CREATE USER '{user}'@localhost IDENTIFIED BY 'theirs'")
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 1 and 'already' in told, told
+    assert user in accounts(db) and name.replace('.', '_').replace('-', '_') not in databases(db)
+    assert user not in machine.users()
+    db.sql(f"DROP USER '{user}'@localhost")
 
 
 def test_without_a_server_nothing_is_made(machine):
