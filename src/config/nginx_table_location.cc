@@ -38,7 +38,7 @@ constexpr DirectiveRow kRows[] = {
     {"stub_status", kServer | kLocation, kNone0 | kTake1, kOk, set_stub_status, "", Merge::kNotMerged, kNow, "Answers numbers of connections and requests."},
     // request bodies
     {"client_max_body_size", kHSL, kTake1, kOk, set_offset<&LocConf::client_max_body_size>, "1m", kOverride, kNow, "Largest request body; 0: any."},
-    {"client_body_buffer_size", kHSL, kTake1, kOk, set_size<&LocConf::client_body_buffer_size>, "16k", kOverride, kNow, "Request body kept in memory; more goes to a file."},
+    {"client_body_buffer_size", kHSL, kTake1, kOk, set_size<&LocConf::client_body_buffer_size>, "16k", kOverride, kNow, "Request body kept in memory; more goes to a file (for a pool's site from 96 KB on)."},
     {"client_body_timeout", kHSL, kTake1, kOk, set_millis<&LocConf::client_body_timeout>, "60s", kOverride, kNow, "Longest pause in a request body."},
     {"client_body_temp_path", kHSL, kTake1234, kOk, check_temp_path, "client_body_temp", kOverride, kNow, "Bodies are spooled to nameless files; the path is kept for nginx's sake."},
     idle("client_body_in_file_only", kHSL, kTake1, "bodies have no named files", set_choice<&Nowhere::flag, kBodyInFile>),

@@ -6,6 +6,7 @@
 
 #include <sys/uio.h>
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -91,6 +92,11 @@ class AppStream {
 
   // Request body.  Returns bytes taken (0: wait for on_app_writable).
   virtual size_t write_body(std::string_view bytes) = 0;
+  // Where the next body bytes may be put in place: up to two pieces.  0: no room, wait for
+  // on_app_writable.  -1: nowhere, use write_body().
+  virtual int body_room(std::array<iovec, 2>&) { return -1; }
+  // So many bytes were put where body_room() said.
+  virtual void body_filled(size_t) {}
   // No more body follows.
   virtual void finish_body() = 0;
 

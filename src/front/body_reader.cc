@@ -82,10 +82,16 @@ BodyReader::Step BodyReader::make_room() {
 }
 
 bool BodyReader::flush_to_spool() {
+  if (!write_to_spool(memory_)) return false;
+  memory_.clear();
+  return true;
+}
+
+bool BodyReader::write_to_spool(std::string_view bytes) {
   size_t done = 0;
-  while (done < memory_.size()) {
+  while (done < bytes.size()) {
     sys::Moved moved =
-        sys::write_file(spool_, memory_.data() + done, memory_.size() - done, spooled_ + done);
+        sys::write_file(spool_, bytes.data() + done, bytes.size() - done, spooled_ + done);
     if (!moved.ok() || moved.bytes == 0) {
       int error = moved.ok() ? ENOSPC : moved.error;
       fail(500, LogLevel::kCrit,
@@ -95,7 +101,6 @@ bool BodyReader::flush_to_spool() {
     done += moved.bytes;
   }
   spooled_ += done;
-  memory_.clear();
   return true;
 }
 
@@ -125,32 +130,43 @@ BodyReader::Step BodyReader::pump_length(ClientSocket& socket) {
       continue;
     }
     if (turn_left_ == 0) return Step::kYield;
-    char scratch[kScratch];
-    size_t room = mode_ == Mode::kDiscard ? kScratch : buffer_max_ - memory_.size();
-    size_t want = static_cast<size_t>(std::min<uint64_t>(left_, room));
-    char* to = scratch;
-    bool direct = mode_ != Mode::kDiscard && want > kScratch;
-    size_t before = memory_.size();
-    if (direct) {
-      // Grown as the client sends, never by what it promises.
-      want = std::min(want, std::max(memory_.capacity() - before, kScratch));
-      memory_.resize(before + want);
-      to = memory_.data() + before;
-    } else {
-      want = std::min(want, kScratch);
-    }
-    sys::Moved moved = socket.receive(to, want);
-    if (direct) memory_.resize(before + moved.bytes);
+    const sys::Moved moved = mode_ == Mode::kDiscard             ? discard(socket)
+                             : spool_.valid() && memory_.empty() ? receive_to_spool(socket)
+                                                                 : receive_to_memory(socket);
+    if (failed()) return Step::kFailed;
     if (!moved.ok() || moved.bytes == 0) return after_receive(moved);
-    if (direct) {
-      received_ += moved.bytes;
-    } else {
-      store({scratch, moved.bytes});
-    }
+    received_ += moved.bytes;
     left_ -= moved.bytes;
     turn_left_ -= std::min<uint64_t>(turn_left_, moved.bytes);
   }
   return finish();
+}
+
+sys::Moved BodyReader::discard(ClientSocket& socket) {
+  char scratch[kScratch];
+  return socket.receive(scratch, static_cast<size_t>(std::min<uint64_t>(left_, sizeof scratch)));
+}
+
+sys::Moved BodyReader::receive_to_memory(ClientSocket& socket) {
+  const size_t before = memory_.size();
+  auto want = static_cast<size_t>(std::min<uint64_t>(left_, buffer_max_ - before));
+  // Grown as the client sends, never by what it promises.
+  want = std::min(want, std::max(memory_.capacity() - before, kScratch));
+  sys::Moved moved;
+  memory_.resize_and_overwrite(before + want, [&](char* bytes, size_t) {
+    moved = socket.receive(bytes + before, want);
+    return before + moved.bytes;
+  });
+  return moved;
+}
+
+// Large pieces: what a file system does for each write costs more than the bytes.
+sys::Moved BodyReader::receive_to_spool(ClientSocket& socket) {
+  char scratch[kSpoolStep];
+  const auto want = static_cast<size_t>(std::min<uint64_t>(left_, sizeof scratch));
+  const sys::Moved moved = socket.receive(scratch, want);
+  if (moved.ok()) (void)write_to_spool({scratch, moved.bytes});
+  return moved;
 }
 
 BodyReader::Step BodyReader::decode(std::string_view input, size_t& used) {
@@ -230,28 +246,48 @@ bool BodyReader::feed_window(AppStream& stream) {
   return feeding_done_ = true;
 }
 
+bool BodyReader::feed_memory(AppStream& stream) {
+  const std::string_view bytes = std::string_view(memory_).substr(static_cast<size_t>(fed_));
+  const size_t taken = stream.write_body(bytes);
+  fed_ += taken;
+  return taken == bytes.size();
+}
+
+bool BodyReader::read_failed(const sys::Moved& moved) {
+  if (moved.ok() && moved.bytes > 0) return false;
+  fail(500, LogLevel::kCrit,
+       Error{"pread() of a client request body failed", moved.ok() ? EIO : moved.error}.describe());
+  return true;
+}
+
+// A stretch of the spool file; false: the application takes no more now, or failed().
+bool BodyReader::feed_spooled(AppStream& stream) {
+  const uint64_t left = received_ - fed_;
+  std::array<iovec, 2> room;
+  const int pieces = stream.body_room(room);
+  if (pieces > 0) {
+    const auto want = static_cast<size_t>(std::min<uint64_t>(room[0].iov_len, left));
+    const sys::Moved moved = sys::read_file(spool_, room[0].iov_base, want, fed_);
+    if (read_failed(moved)) return false;
+    stream.body_filled(moved.bytes);
+    fed_ += moved.bytes;
+    return true;
+  }
+  if (pieces == 0) return false;
+  char scratch[kScratch];
+  const auto want = static_cast<size_t>(std::min<uint64_t>(kScratch, left));
+  const sys::Moved moved = sys::read_file(spool_, scratch, want, fed_);
+  if (read_failed(moved)) return false;
+  const size_t taken = stream.write_body({scratch, moved.bytes});
+  fed_ += taken;
+  return taken == moved.bytes;
+}
+
 bool BodyReader::feed(AppStream& stream) {
   if (feeding_done_) return true;
   if (mode_ == Mode::kStream) return feed_window(stream);
   while (fed_ < received_) {
-    char scratch[kScratch];
-    std::string_view bytes;
-    if (in_memory()) {
-      bytes = std::string_view(memory_).substr(static_cast<size_t>(fed_));
-    } else {
-      auto want = static_cast<size_t>(std::min<uint64_t>(kScratch, received_ - fed_));
-      sys::Moved moved = sys::read_file(spool_, scratch, want, fed_);
-      if (!moved.ok() || moved.bytes == 0) {
-        fail(500, LogLevel::kCrit,
-             Error{"pread() of a client request body failed", moved.ok() ? EIO : moved.error}
-                 .describe());
-        return false;
-      }
-      bytes = {scratch, moved.bytes};
-    }
-    size_t taken = stream.write_body(bytes);
-    fed_ += taken;
-    if (taken < bytes.size()) return false;
+    if (!(in_memory() ? feed_memory(stream) : feed_spooled(stream))) return false;
   }
   stream.finish_body();
   return feeding_done_ = true;

@@ -41,6 +41,7 @@ class BodyReader {
     std::string text;  // for the error log
   };
   static constexpr size_t kScratch = 16 * 1024;
+  static constexpr size_t kSpoolStep = 128 * 1024;  // received and written at once to a spool file
   // A client that sends faster than it is read would keep the loop from everybody else.
   static constexpr uint64_t kTurnBytes = 256 * 1024;
 
@@ -96,8 +97,15 @@ class BodyReader {
   // What a full memory means now.
   Step make_room();
   bool flush_to_spool();
+  bool write_to_spool(std::string_view bytes);
+  sys::Moved discard(ClientSocket& socket);
+  sys::Moved receive_to_memory(ClientSocket& socket);
+  sys::Moved receive_to_spool(ClientSocket& socket);
   Step finish();
   bool feed_window(AppStream& stream);
+  bool feed_memory(AppStream& stream);
+  bool feed_spooled(AppStream& stream);
+  bool read_failed(const sys::Moved& moved);
 
   Mode mode_ = Mode::kIdle;
   bool chunked_ = false, complete_ = false, feeding_done_ = false;

@@ -102,6 +102,66 @@ TEST_F(BodyReaderTest, SpoolsWhatDoesNotFitInMemory) {
   }
 }
 
+// Has two pieces of room of its own at a time, as a ring whose end is near.
+class RoomyStream : public TakingStream {
+ public:
+  int body_room(std::array<iovec, 2>& pieces) override {
+    if (full) return 0;
+    pieces[0] = {ring_, 300};
+    pieces[1] = {ring_ + 300, 200};
+    return 2;
+  }
+  void body_filled(size_t bytes) override {
+    body.append(ring_, bytes);
+    full = ++fills % 3 == 0;
+  }
+  bool full = false;
+  int fills = 0;
+
+ private:
+  char ring_[500] = {};
+};
+
+TEST_F(BodyReaderTest, ReadsASpoolFileStraightIntoTheStreamsRoom) {
+  std::string content;
+  for (int i = 0; i < 5000; ++i) content += std::to_string(i) + ",";
+  body_.describe(false, content.size());
+  body_.begin(Mode::kCollect, 1000, 0);
+  send(content);
+  ASSERT_EQ(Step::kSpool, body_.pump(socket_));
+  body_.give_spool(spool());
+  ASSERT_EQ(Step::kDone, body_.pump(socket_));
+  RoomyStream stream;
+  stream.room = 0;  // write_body() is of no use
+  body_.rewind(0);
+  int waits = 0;
+  for (; !body_.feed(stream) && waits < 1000; ++waits) stream.full = false;
+  EXPECT_EQ(content, stream.body);
+  EXPECT_GT(waits, 10);
+  EXPECT_TRUE(stream.finished);
+}
+
+TEST_F(BodyReaderTest, ReportsASpoolFileThatBecameShorter) {
+  const std::string content(5000, 'x');
+  body_.describe(false, content.size());
+  body_.begin(Mode::kCollect, 1000, 0);
+  send(content);
+  ASSERT_EQ(Step::kSpool, body_.pump(socket_));
+  sys::Fd file = spool();
+  const sys::Fd same(::dup(file.get()));
+  body_.give_spool(std::move(file));
+  ASSERT_EQ(Step::kDone, body_.pump(socket_));
+  ASSERT_EQ(0, ::ftruncate(same.get(), 1000));
+  RoomyStream stream;
+  body_.rewind(0);
+  for (int i = 0; i < 100 && !body_.failed(); ++i) {
+    EXPECT_FALSE(body_.feed(stream));
+    stream.full = false;
+  }
+  EXPECT_TRUE(body_.failed());
+  EXPECT_EQ(body_.failure().status, 500);
+}
+
 TEST_F(BodyReaderTest, DecodesChunksOfAnySizeIntoALimitedMemory) {
   std::string content;
   std::string wire;

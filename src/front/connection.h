@@ -120,6 +120,8 @@ class Connection : public loop::IoHandler {
   Next parse_head();
   Next head_failed(uint16_t status, std::string_view reason);
   Next head_complete();
+  // How much of a body stays in memory.
+  [[nodiscard]] size_t body_memory(const config::LocConf& conf, bool stream);
   Next step_collecting();
   Next body_failed();
   void ask_for_body_spool();

@@ -5,6 +5,7 @@
 
 #include "front/connection.h"
 #include "front/server_loop.h"
+#include "ring/layout.h"
 
 namespace bulkhead::front {
 
@@ -15,6 +16,10 @@ constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 // Where a body is spooled when the configured directory does not let the site's user write.
 constexpr const char* kSpoolFallback = "/tmp";
 constexpr uint8_t kSpoolTriesMax = 2;
+// A body of this size goes to a worker with its parameters: no file is made for it, however small
+// client_body_buffer_size is, while the site uses little of what it may hold in front's memory.
+constexpr size_t kKeptBody = 96 * 1024;
+static_assert(kKeptBody <= ring::kRequestBytes - 32 * 1024);
 }  // namespace
 
 void Connection::begin_turn() {
@@ -133,6 +138,12 @@ std::optional<uint32_t> site_in_sight(const Exchange& ex) {
 }
 }  // namespace
 
+size_t Connection::body_memory(const config::LocConf& conf, bool stream) {
+  const SiteShare* share = turn_->hold.share();
+  if (stream || share == nullptr || !share->is_roomy()) return conf.client_body_buffer_size;
+  return std::max(conf.client_body_buffer_size, kKeptBody);
+}
+
 void Connection::pass_to_app() {
   Turn& turn = *turn_;
   if (turn.client_gone) {
@@ -154,7 +165,7 @@ void Connection::pass_to_app() {
     bool stream = wanted && !conf.fastcgi.request_buffering && !turn.body.chunked();
     send_continue();
     turn.body.begin(stream ? BodyReader::Mode::kStream : BodyReader::Mode::kCollect,
-                    conf.client_body_buffer_size, conf.client_max_body_size);
+                    body_memory(conf, stream), conf.client_max_body_size);
     if (!stream) {
       set_state(State::kCollecting);
       drive();
@@ -243,7 +254,8 @@ void Connection::launch_app() {
   if (!ex.params_ready) {
     ex.body_length =
         static_cast<int64_t>(streams ? turn.parser.content_length() : turn.body.received());
-    if (!streams && turn.body.mode() == BodyReader::Mode::kCollect && turn.body.in_memory()) {
+    if (!streams && turn.body.mode() == BodyReader::Mode::kCollect && turn.body.in_memory() &&
+        turn.body.received() <= ex.conf().client_body_buffer_size) {
       ex.body_in_memory_known = true;
       ex.request_body = turn.body.memory();
     }

@@ -97,7 +97,9 @@ void FileChannel::ask(FileOperation operation) {
   if (!fresh) return;  // four thousand million questions ago: dropped, its asker times out
   if (!silence_.armed()) watch_silence();
   if (!closed_ && unsent_.empty() && send(id, it->second)) return;
-  if (unsent_.empty() && !closed_) (void)loop_.modify(socket_, EPOLLIN | EPOLLOUT, this);
+  if (unsent_.empty() && !doorbell_due_ && !closed_) {
+    (void)loop_.modify(socket_, EPOLLIN | EPOLLOUT, this);
+  }
   unsent_.push_back(id);
 }
 
@@ -119,6 +121,8 @@ bool FileChannel::send(uint32_t id, const FileOperation& operation) {
 }
 
 void FileChannel::send_queued() {
+  if (doorbell_due_ && !send_doorbell()) return;
+  doorbell_due_ = false;
   while (!unsent_.empty()) {
     auto it = waiting_.find(unsent_.front());
     if (it != waiting_.end() && !send(it->first, it->second)) return;
@@ -127,11 +131,20 @@ void FileChannel::send_queued() {
   (void)loop_.modify(socket_, EPOLLIN, this);
 }
 
+// The pool was told to expect it (Bell::pool_sleeps is taken): were it dropped, requests would wait
+// for the pool's next look at its workers, a second later.
 void FileChannel::ring_doorbell() {
-  if (closed_) return;
+  if (closed_ || doorbell_due_ || send_doorbell()) return;
+  doorbell_due_ = true;
+  if (unsent_.empty()) (void)loop_.modify(socket_, EPOLLIN | EPOLLOUT, this);
+}
+
+// True: sent, or the peer is gone.
+bool FileChannel::send_doorbell() {
   ipc::FileRequest request{};
   request.op = ipc::FileOp::kSpawn;
-  (void)sys::send_message(socket_, {reinterpret_cast<const char*>(&request), sizeof request}, {});
+  const std::string_view bytes(reinterpret_cast<const char*>(&request), sizeof request);
+  return sys::send_message(socket_, bytes, {}) != sys::SendResult::kWouldBlock;
 }
 
 std::vector<FileOperation> FileChannel::take_waiting() {

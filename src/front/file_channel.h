@@ -45,7 +45,7 @@ class FileChannel : private loop::IoHandler {
   ~FileChannel() override;
 
   void ask(FileOperation operation);
-  // FileOp::kSpawn; lost when the channel is full (then the pool has enough to wake up for).
+  // FileOp::kSpawn; sent as soon as a full channel has room.
   void ring_doorbell();
   [[nodiscard]] size_t waiting() const { return waiting_.size(); }
   // Everything unanswered, for somebody else to ask.
@@ -60,6 +60,7 @@ class FileChannel : private loop::IoHandler {
   // Returns what is wrong with the datagram; empty: nothing.
   std::string_view take_reply(std::string_view bytes, std::vector<sys::Fd>& fds);
   bool send(uint32_t id, const FileOperation& operation);
+  bool send_doorbell();
   void send_queued();
   void close(std::string_view why);
 
@@ -71,6 +72,7 @@ class FileChannel : private loop::IoHandler {
   OnClosed on_closed_;
   uint32_t next_id_ = 1;
   bool closed_ = false;
+  bool doorbell_due_ = false;  // the socket had no room for it
   std::unordered_map<uint32_t, FileOperation> waiting_;
   std::deque<uint32_t> unsent_;  // ids in waiting_ that the socket had no room for
   std::string buffer_;

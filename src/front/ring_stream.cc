@@ -115,6 +115,25 @@ size_t RingStream::write_body(std::string_view bytes) {
   return taken;
 }
 
+int RingStream::body_room(std::array<iovec, 2>& pieces) {
+  if (end_seen_ || ring_ == nullptr || error_ != AppError::kNone || body_finished_) return -1;
+  const int count = ring_->body_space(slot_, pieces);
+  if (count < 0) {
+    fail(AppError::kInvalid, "the worker's count of body bytes is impossible");
+  } else if (count == 0) {
+    body_blocked_ = true;
+    owner_.stream_wants_turn(*this);
+    set_timer();
+  }
+  return std::max(count, 0);
+}
+
+void RingStream::body_filled(size_t bytes) {
+  body_started_ = true;
+  ring_->body_commit(slot_, static_cast<uint32_t>(bytes));
+  set_timer();
+}
+
 void RingStream::finish_body() {
   if (body_finished_) return;
   body_finished_ = true;

@@ -40,6 +40,8 @@ class RingStream : public AppStream {
 
   // AppStream
   size_t write_body(std::string_view bytes) override;
+  int body_room(std::array<iovec, 2>& pieces) override;
+  void body_filled(size_t bytes) override;
   void finish_body() override;
   size_t peek(iovec* pieces, size_t max) override;
   void consume(size_t bytes) override;

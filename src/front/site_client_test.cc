@@ -301,27 +301,6 @@ TEST_F(SiteClientTest, AStreamMayBeDestroyedInItsOwnCallbacks) {
   EXPECT_TRUE(run_until([&] { return site.ring().pending() == 0; }));
 }
 
-TEST_F(SiteClientTest, RingsThePoolsDoorbellWhenNobodyIsIdle) {
-  TestSite site(0, serve);
-  up(site);
-  ASSERT_TRUE(site.ring().arm_doorbell());
-  start("a");
-  start("b");
-  loop_->run_once(0ms);  // told at the end of the turn
-  char buffer[64];
-  size_t size = 0;
-  std::vector<sys::Fd> fds;
-  ASSERT_EQ(sys::receive_message(site.channel(), buffer, &size, &fds),
-            sys::ReceiveResult::kMessage);
-  ipc::FileRequest request;
-  ASSERT_EQ(size, sizeof request);
-  std::memcpy(&request, buffer, size);
-  EXPECT_EQ(request.op, ipc::FileOp::kSpawn);
-  EXPECT_EQ(sys::receive_message(site.channel(), buffer, &size, &fds),
-            sys::ReceiveResult::kWouldBlock)
-      << "once per arming";
-}
-
 // What an opener may not answer: each closes the channel and reports the site.
 TEST_F(SiteClientTest, RefusesSitesWhoseAnswersAreImpossible) {
   struct Lie {

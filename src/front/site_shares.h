@@ -24,6 +24,11 @@ struct alignas(64) SiteShare {
   std::atomic<uint64_t> buffered_max{UINT64_MAX};
   std::atomic<int64_t> told{0};  // second of the last line about a refusal
 
+  // Less than a quarter of the bytes that the site may have in memory is used.
+  [[nodiscard]] bool is_roomy() const {
+    return buffered.load(std::memory_order_relaxed) <
+           buffered_max.load(std::memory_order_relaxed) / 4;
+  }
   // True once in a second: whether a refusal is to be logged.
   bool may_tell(int64_t second) {
     int64_t last = told.load(std::memory_order_relaxed);
@@ -44,6 +49,7 @@ class SiteHold {
   // The bytes that front holds for the request now.
   void set_buffered(uint64_t bytes);
   void release();
+  [[nodiscard]] const SiteShare* share() const { return share_; }
 
  private:
   SiteShare* share_ = nullptr;

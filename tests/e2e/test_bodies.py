@@ -251,6 +251,19 @@ def test_unread_body_does_not_break_the_next_request(server):
     assert second is None or second.status == 200
 
 
+@pytest.mark.parametrize('size,spooled', [(60_000, False), (96 * 1024, False), (200_000, True)])
+def test_a_body_that_fits_a_workers_slot_makes_no_file(server, size, spooled):
+    """Whatever client_body_buffer_size (16k here) says."""
+    def lines():
+        return server.read('error.log').count('a client request body is buffered to a temporary file')
+    body = os.urandom(size)
+    before = lines()
+    page = server.fetch('/hash.php', method='POST', body=body)
+    assert page.text == f'{size} {hashlib.md5(body).hexdigest()}'
+    server.fetch('/pid.php')
+    assert lines() - before == int(spooled)
+
+
 def test_disk_full_while_spooling_is_500_and_named(work):
     """The spool directory is a file system of 1 MB."""
     import subprocess
