@@ -14,6 +14,7 @@ set(deb ${CMAKE_SOURCE_DIR}/share/debian)
 set(made ${CMAKE_BINARY_DIR}/package)
 
 foreach(program bulkhead bulkhead-master bulkhead-front bulkhead-files bulkhead-sendmail bulkhead-site
+    bulkhead-import
     bulkhead-verify bulkhead-probe bulkhead-php${PHP_VERSION})
   if(TARGET ${program})
     install(TARGETS ${program} RUNTIME DESTINATION ${lib})

@@ -10,6 +10,7 @@ foreach(p
     "bulkhead-files|files_main.cc|bulkhead_opener"
     "bulkhead-sendmail|sendmail_main.cc|bulkhead_mail"
     "bulkhead-site|site_main.cc|bulkhead_sites bulkhead_cli"
+    "bulkhead-import|import_main.cc|bulkhead_import bulkhead_cli"
     "bulkhead-verify|verify_main.cc|bulkhead_verify bulkhead_cli"
     "bulkhead-php${PHP_VERSION}|php_main.cc|bulkhead_pool")
   string(REPLACE "|" ";" p "${p}")

@@ -131,7 +131,8 @@ void complete_verbs(cli::Command* all) {
     }
     return all->commands.emplace_back(cli::Command{std::string(name), "", {}, {}, {}, false, ""});
   };
-  for (const char* name : {"site", "verify"}) verb(name).program = std::string("bulkhead-") + name;
+  for (const char* name : {"site", "verify", "import"})
+    verb(name).program = std::string("bulkhead-") + name;
   cli::Command& exec = verb("exec");
   exec.options_first = true;
   exec.positionals = {{{"SITE", {}}, false}, {{"COMMAND", {}}, false}, {{"FILE", {}}, true}};
@@ -188,6 +189,7 @@ int run_verbs(int argc, char** argv) {
   for (CLI::App* verb : verbs) places.add_to(verb);
   app.add_subcommand("site", "add, show, change, remove sites (site --help)");  // likewise run()
   app.add_subcommand("exec", "run a command as a site, inside its sandbox");    // run() takes it
+  app.add_subcommand("import", "adopt an existing nginx and php-fpm (import --help)");
   app.add_subcommand("verify", "attack each site from each other one, and report (verify --help)");
   CLI::App* completion = app.add_subcommand("completion", "print a script for bash, zsh or fish");
   std::string shell;
@@ -247,6 +249,9 @@ int run(int argc, char** argv) {
   }
   if (!words.empty() && std::string_view(words[0]) == "verify") {
     return master::become_verify(words.subspan(1));
+  }
+  if (!words.empty() && std::string_view(words[0]) == "import") {
+    return master::become_import(words.subspan(1));
   }
   if (!words.empty() && std::string_view(words[0]) == "site") {
     return master::become_site(words.subspan(1));

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cctype>
 #include <memory>
 #include <unordered_map>
@@ -69,6 +70,20 @@ class Parser {
     parse(lexer, {static_cast<uint32_t>(ast_.files.size() - 1), 0, true}, false, &ast_.top);
   }
   void main_file(const std::string& path) { file(path, {kNone, 0, false}, &ast_.top); }
+  // Reads the files of `sites` into the end of http, once everything else is read.
+  void late_sites() {
+    const auto is_http = [](const Directive& d) { return d.name == "http" && d.is_block; };
+    auto http = std::find_if(ast_.top.begin(), ast_.top.end(), is_http);
+    for (const auto& [item, place] : late_) {
+      if (stopped_) return;
+      if (http == ast_.top.end()) {
+        return stop("\"sites\" needs an \"http\" block", item.file, item.line, &ast_.top);
+      }
+      // A file that is wrong is found where its directives would have stood.
+      include(item.args[0].text, place, item, &http->children);
+    }
+  }
+  void use_own_directives() { own_directives_ = true; }
   [[nodiscard]] bool stopped() const { return stopped_; }
   // Hands the texts over, for the dump.
   void finish() {
@@ -147,6 +162,10 @@ class Parser {
       current_line_ = item.line;
       return include(item.args[0].text, place, item, into);
     }
+    if (own_directives_ && block_depth_ == 0 && !item.is_block && item.args.size() == 1) {
+      if (item.name == "relative_to") relative_to(item.args[0].text);
+      if (item.name == "sites") late_.emplace_back(item, place);
+    }
     if (item.is_block) {
       if (++block_depth_ > kBlockDepthMax) {
         return stop("too many nested blocks", place.file, item.line, into);
@@ -156,6 +175,11 @@ class Parser {
       item.end_line = lexer.line();
     }
     into->push_back(std::move(item));
+  }
+
+  void relative_to(const std::string& directory) {
+    ast_.conf_prefix = absolute(ast_.conf_prefix, directory);
+    if (!ast_.conf_prefix.ends_with('/')) ast_.conf_prefix += '/';
   }
 
   void include(const std::string& written, Place place, const Directive& item,
@@ -179,6 +203,8 @@ class Parser {
   std::unordered_map<uint32_t, std::shared_ptr<const std::string>> texts_;
   uint32_t current_line_ = 0;  // of the include being followed; 0 for the main file
   int block_depth_ = 0;
+  bool own_directives_ = false;
+  std::vector<std::pair<Directive, Place>> late_;  // `sites GLOB;`
   bool stopped_ = false;
 };
 
@@ -201,7 +227,9 @@ std::expected<Ast, ConfigError> parse_file(const std::string& path, const ParseO
   ast.default_port = ::geteuid() == 0 ? 80 : 8000;
   Parser parser(&ast, main_path, source);
   if (!options.global_directives.empty()) parser.command_line(options.global_directives);
+  if (options.dialect == Dialect::kBulkhead) parser.use_own_directives();
   if (!parser.stopped()) parser.main_file(main_path);
+  if (!parser.stopped()) parser.late_sites();
   if (!parser.stopped()) {
     parser.finish();
     return ast;

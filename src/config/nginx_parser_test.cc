@@ -73,6 +73,35 @@ TEST(NginxParser, KnowsBulkheadsOwnDirectivesInItsOwnDialectOnly) {
             "\"user\" directive is not allowed here in /P/n.conf:1");
 }
 
+TEST(NginxParser, ReadsAnotherServersFileWhereItLies) {
+  const Files files{
+      {"/P/n.conf", "relative_to /N; include /N/nginx.conf; sites /S/*.conf; sites /none/*.conf;"},
+      {"/N/nginx.conf", "events{} http { include beside; server { root /a; } }"},
+      {"/N/beside", "log_format x y;"},
+      {"/S/one.conf", "server { root /b; include beside2; }"},
+      {"/N/beside2", "autoindex on;"}};
+  Built built = build_files(files);
+  ASSERT_TRUE(built.model) << built.error();
+  ASSERT_EQ(built.model->servers.size(), 2U);
+  EXPECT_EQ(built.model->servers[1]->root->conf.root.literal(), "/b");
+  EXPECT_TRUE(built.model->servers[1]->root->conf.autoindex);
+  EXPECT_EQ(built.model->log_formats.size(), 2U);
+}
+TEST(NginxParser, SaysWhatIsWrongWithSitesOfTheirOwnFiles) {
+  const Files bad{{"/P/n.conf", "sites /S/*.conf; events{} http{}"},
+                  {"/S/one.conf", "server {\n no_such 1; }"}};
+  EXPECT_EQ(build_files(bad).error(), "unknown directive \"no_such\" in /S/one.conf:2");
+  const Files torn{{"/P/n.conf", "sites /S/*.conf; events{} http{}"}, {"/S/one.conf", "server {"}};
+  EXPECT_EQ(build_files(torn).error(), "unexpected end of file, expecting \"}\" in /S/one.conf:1");
+  EXPECT_EQ(build_files({{"/P/n.conf", "events{}\nsites /S/*.conf;"}, {"/S/a.conf", ""}}).error(),
+            "\"sites\" needs an \"http\" block in /P/n.conf:2");
+  EXPECT_EQ(build_files({{"/P/n.conf", "events{} http { sites /S/*.conf; }"}}).error(),
+            "\"sites\" directive is not allowed here in /P/n.conf:1");
+  EXPECT_EQ(
+      build_files({{"/P/n.conf", "sites /S/*.conf; events{} http{}"}}, Dialect::kNginx).error(),
+      "unknown directive \"sites\" in /P/n.conf:1");
+}
+
 TEST(Ast, ComesBackFromItsBytes) {
   Built built = build_files({{"/P/n.conf", "events{}\nhttp {\n server { set $a \"b c\"; }\n}"}});
   std::string bytes = serialise(built.ast);

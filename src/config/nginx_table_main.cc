@@ -4,6 +4,9 @@
 namespace bulkhead::config {
 namespace {
 
+// What the parser has done already while it read (relative_to, sites).
+void done_in_reading(Builder&, const Directive&) {}
+
 // clang-format off
 constexpr DirectiveRow kRows[] = {
     // main
@@ -12,6 +15,8 @@ constexpr DirectiveRow kRows[] = {
     {"user", kMain, kTake12, Support::kInForce, set_user, "nobody nobody", Merge::kOverride, ReloadEffect::kServing, "Linux user and group that open files of servers without one of their own."},
     {"user", kServer, kTake12, Support::kInForce, set_user, "", Merge::kOverride, ReloadEffect::kServing, "Linux user and group that open this server's files.", true},
     {"pools", kMain, kTake1, Support::kInForce, set_pools, "", Merge::kAppend, ReloadEffect::kServing, "Files in the php-fpm language that define the pools.", true},
+    {"relative_to", kMain, kTake1, Support::kInForce, done_in_reading, "", Merge::kOverride, ReloadEffect::kServing, "Directory that relative includes and files of what follows start in, as if bulkhead.conf lay there.", true},
+    {"sites", kMain, kTake1, Support::kInForce, done_in_reading, "", Merge::kAppend, ReloadEffect::kServing, "Files with server blocks, read as if they were included at the end of http.", true},
     {"worker_processes", kMain, kTake1, Support::kInForce, set_worker_processes, "1", Merge::kOverride, ReloadEffect::kRestart, "Number of event loops; auto: one per processor."},
     {"worker_priority", kMain, kTake1, Support::kInForce, set_worker_priority, "0", Merge::kOverride, ReloadEffect::kRestart, "Scheduling priority of front."},
     {"worker_rlimit_nofile", kMain, kTake1, Support::kInForce, set_number<&Model::worker_rlimit_nofile>, "", Merge::kOverride, ReloadEffect::kRestart, "Most open descriptors of front."},

@@ -262,6 +262,15 @@ int become_verify(std::span<char* const> words) {
   return exec(*program, {words.begin(), words.end()});
 }
 
+int become_import(std::span<char* const> words) {
+  auto program = find_program("bulkhead-import");
+  if (!program) {
+    complain(program.error().describe());
+    return 126;
+  }
+  return exec(*program, {words.begin(), words.end()});
+}
+
 int become_completer(const std::string& name, const std::vector<std::string>& words) {
   auto program = find_program(name);
   if (!program) return 126;  // the shell shows no reason anyway

@@ -35,6 +35,7 @@ int become_php(const Options& options, const std::string& question);
 int recover_sites(const Options& options);
 // Runs bulkhead-site with the words of the command line as they are; likewise.
 int become_site(std::span<char* const> words);
+int become_import(std::span<char* const> words);
 // Runs bulkhead-verify with the words of the command line as they are; likewise.
 int become_verify(std::span<char* const> words);
 

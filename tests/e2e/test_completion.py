@@ -148,7 +148,8 @@ def test_zsh(etc, work):
 
 
 # Pages, and the command each tells of.
-PAGES = {'bulkhead.1': (), 'bulkhead-site.1': ('site',), 'bulkhead-verify.1': ('verify',), 'bulkhead-exec.1': ('exec',)}
+PAGES = {'bulkhead.1': (), 'bulkhead-site.1': ('site',), 'bulkhead-verify.1': ('verify',), 'bulkhead-exec.1': ('exec',),
+         'bulkhead-import.1': ('import',)}
 
 
 @pytest.mark.parametrize('page', PAGES)

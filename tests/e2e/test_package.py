@@ -39,6 +39,7 @@ def package():
 @pytest.mark.parametrize('path', [
     'usr/lib/bulkhead/bulkhead', 'usr/lib/bulkhead/bulkhead-master', 'usr/lib/bulkhead/bulkhead-front',
     'usr/lib/bulkhead/bulkhead-files', 'usr/lib/bulkhead/bulkhead-sendmail', 'usr/lib/bulkhead/bulkhead-site',
+    'usr/lib/bulkhead/bulkhead-import',
     'usr/lib/bulkhead/bulkhead-verify', 'usr/lib/bulkhead/bulkhead-probe', 'usr/lib/bulkhead/bulkhead-php8.2',
     'usr/lib/bulkhead/upgrade', 'lib/systemd/system/bulkhead.service', 'etc/bulkhead/bulkhead.conf',
     'etc/bulkhead/mime.types', 'etc/bulkhead/fastcgi_params', 'etc/bulkhead/templates/php.conf',
