@@ -17,6 +17,7 @@
 #include "sandbox/confine_front.h"
 #include "sys/process.h"
 #include "sys/signals.h"
+#include "sys/turn_length.h"
 
 namespace {
 
@@ -66,6 +67,8 @@ int main(int argc, char** argv) {
   // weight: front would take the processor from a worker at each wake-up, at twice the cost of a
   // request.
   (void)::setsid();
+  // Before the loops' threads are made, which inherit it.  A refusal costs only time.
+  (void)sys::set_turn_length(sys::kAnsweringTurn, sys::Heirs::kSame);
   sys::init_process_title(argc, argv);
   sys::ignore_sigpipe();
   // Who wants core files of front (worker_rlimit_core) needs it traceable by its own user.

@@ -2,6 +2,7 @@
 
 #include <signal.h>
 
+#include "sandbox/cgroup.h"
 #include "sys/sockets.h"
 
 namespace bulkhead::master {
@@ -20,7 +21,11 @@ Status ChildProcess::start(const Start& start) {
   spawn.fds = {pair.second};
   spawn.standard_error = start.standard_error;
   if (start.policy) spawn.in_child = [&start] { return sandbox::apply(*start.policy); };
+  spawn.group = start.group;
   child_ = TRY(sys::spawn(spawn));
+  if (start.group.valid() && !child_.in_group) {
+    (void)sandbox::join_group(start.group, child_.pid);
+  }
   started_ = loop::Clock::now();
   reaper_.watch(child_.pid, [this](const sys::Ended& how) { ended(how); });
   auto channel =

@@ -29,6 +29,7 @@ class ChildProcess {
     ipc::Role role = ipc::Role::kFront;
     std::optional<sandbox::Policy> policy;  // applied before exec
     sys::FdRef standard_error;              // invalid: as ours
+    sys::FdRef group;                       // control group to run in (invalid: ours)
     bool blocking = false;                  // its end of the channel: it has no event loop
   };
   struct Hooks {

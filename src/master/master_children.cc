@@ -44,6 +44,7 @@ Status Master::launch_front(FrontSettings settings) {
   if (settings.priority != 0) policy.nice = settings.priority;
   start.policy = std::move(policy);
   start.standard_error = child_stderr_;
+  start.group = shares_->front_group();
   uint32_t number = next_front_++;
   auto front = std::make_unique<ChildProcess>(
       *loop_, reaper_,

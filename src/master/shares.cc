@@ -57,6 +57,7 @@ Shares::~Shares() {
     ::nanosleep(&pause, nullptr);
   }
   sites_.clear();
+  front_.reset();
   tree_->remove();
 }
 
@@ -192,6 +193,17 @@ void Shares::forget(const std::string& site) {
   if (at == sites_.end() || at->second.runs != 0) return;
   if (at->second.group) (void)at->second.group->remove();
   sites_.erase(at);
+}
+
+sys::FdRef Shares::front_group() {
+  if (!tree_ || front_.valid()) return front_;
+  auto made = tree_->make_front();
+  if (!made) {
+    warn_("front has no share of the processor of its own: " + made.error().describe());
+    return {};
+  }
+  front_ = std::move(*made);
+  return front_;
 }
 
 std::string Shares::status_json() const {

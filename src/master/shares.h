@@ -54,6 +54,8 @@ class Shares {
               const config::PoolLimits& limits);
   // The run is over: ends what it left behind.  True: the kernel ended it for its memory.
   bool end(Run run);
+  // The group that front begins in; invalid where there is none.
+  [[nodiscard]] sys::FdRef front_group();
   // For `bulkhead status`: {"group":...,"controllers":[...],"missing":[...],"why":...}; "disk" is
   // in one of the lists, too.
   [[nodiscard]] std::string status_json() const;
@@ -72,6 +74,7 @@ class Shares {
   Say warn_;
   std::optional<sandbox::GroupTree> tree_;
   std::string why_;  // there is no tree
+  sys::Fd front_;
   std::map<std::string, Site> sites_;
   std::vector<Run> ending_;  // killed; their groups go when the last process has
   std::unique_ptr<loop::Timer> sweeper_;

@@ -16,6 +16,7 @@
 #include "pool/status_page.h"
 #include "sys/files.h"
 #include "sys/stream_io.h"
+#include "sys/turn_length.h"
 
 namespace bulkhead::pool {
 namespace {
@@ -232,6 +233,9 @@ int run_worker(const WorkerContext& context) {
   sigaction(SIGQUIT, &quit, nullptr);
   signal(SIGPIPE, SIG_IGN);
   php::set_log_sink(context.output_is_caught ? write_to_caught_stderr : drop_line, nullptr);
+  // A worker that wakes for a request does not wait behind a neighbour that computes; programs
+  // that scripts start have no such claim.  A refusal costs only time.
+  (void)sys::set_turn_length(sys::kAnsweringTurn, sys::Heirs::kUsual);
   // After the signals: PHP remembers whose they are.
   php::enter_worker(context.scoreboard.cache_users(context.index, context.cache_lock.get()));
   const int code = Worker(context).run();

@@ -22,7 +22,11 @@ constexpr mode_t kMode = 0755;
 constexpr int kServersMax = 64;  // servers of one machine: "bulkhead", "bulkhead-2", ...
 constexpr int kLeftoverRounds = 100, kLeftoverPause_ms = 20;
 constexpr const char* kServerLeaf = "server";  // where we go when our own group is divided
-constexpr uint64_t kCpuPeriod_us = 100'000;    // the kernel's default
+constexpr const char* kFront = "front";
+// A site has the kernel's default, 100.  Front spends a few microseconds on each request of any
+// site; ten sites that compute shall not make it wait, and it shall not outweigh a hundred.
+constexpr const char* kFrontWeight = "1000";
+constexpr uint64_t kCpuPeriod_us = 100'000;  // the kernel's default
 
 struct ControllerName {
   Controller controller;
@@ -249,6 +253,18 @@ Result<std::unique_ptr<SiteGroup>> GroupTree::make_site(std::string_view site) {
   sys::Fd tree = TRY(sys::duplicate(directory_));
   return std::make_unique<SiteGroup>(std::move(tree), std::move(name), std::move(directory),
                                      controllers_);
+}
+
+Result<sys::Fd> GroupTree::make_front() {
+  if ((controllers_ & static_cast<uint8_t>(Controller::kCpu)) == 0) return sys::Fd();
+  if (::mkdirat(directory_.get(), kFront, kMode) < 0 && errno != EEXIST) {
+    return fail_errno("mkdir(" + path_ + "/" + kFront + ") failed");
+  }
+  sys::Fd directory = TRY(open_group(directory_, kFront));
+  TRY_STATUS(write_group_file(directory, "cpu.weight", kFrontWeight));
+  // Only some block schedulers know weights.
+  (void)write_group_file(directory, "io.weight", kFrontWeight);
+  return directory;
 }
 
 void GroupTree::remove() {

@@ -1,6 +1,7 @@
 // Control groups (version 2): one group per site with its limits, in it one per run of the site.
 //
 //   BASE/bulkhead            this server's; locked while it lives, so leftovers are recognised
+//   BASE/bulkhead/front      front, which answers for all sites: more weight than a site
 //   BASE/bulkhead/site-NAME  the site: memory.max, cpu.max, pids.max, io.max
 //   ...      /site-NAME/run-7  one run (a pool or an opener and all it ever forks); killed as one
 //
@@ -93,6 +94,8 @@ class GroupTree {
   [[nodiscard]] uint8_t controllers() const { return controllers_; }
   [[nodiscard]] const std::string& path() const { return path_; }
   Result<std::unique_ptr<SiteGroup>> make_site(std::string_view site);
+  // Where front begins; an invalid descriptor where there is no processor time to divide.
+  Result<sys::Fd> make_front();
   // The server ends: our group, once it is empty.
   void remove();
 
