@@ -107,6 +107,16 @@ def controllers(server):
     return line == 'limits in force: memory, cpu, tasks, io, disk', line
 
 
+@shown('front has a group of more weight than a site')
+def front_share(server):
+    folder = '/sys/fs/cgroup/bulkhead/front'
+    with open(f'{folder}/cpu.weight', encoding='ascii') as f:
+        weight = int(f.read())
+    with open(f'{folder}/cgroup.procs', encoding='ascii') as f:
+        titles = [server.descendants()[int(pid)][2] for pid in f.read().split()]
+    return weight > int(group('cpu.weight')) and titles == ['bulkhead: front'], f'{weight} to {group("cpu.weight").strip()}: {titles}'
+
+
 @shown('limit.memory = 100M ends the site, not its neighbour')
 def memory(server):
     before = number('memory.events', 'oom_kill')
@@ -257,7 +267,7 @@ def main():
         server.start()
         try:
             wait_for(lambda: server.fetch('/hello.php', host='a.example').status == 200, 60, 'the first answer')
-            for step in (controllers, tasks, cpu, io, disk, memory, reload):
+            for step in (controllers, front_share, tasks, cpu, io, disk, memory, reload):
                 step(server)
             removal(server, a)
         finally:
