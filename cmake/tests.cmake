@@ -41,6 +41,8 @@ endforeach()
 if(EXISTS ${CMAKE_SOURCE_DIR}/tests/differential)
   bulkhead_pytest(differential differential 900 build -n 3 tests/differential)
 endif()
+# A person with a browser: WordPress from its installation to a post with a picture.
+bulkhead_pytest(browser e2e 300 build tests/browser)
 # What a request costs, in system calls and instructions.
 foreach(part front php)
   add_executable(${part}_cost tests/guard/${part}_cost.cc)
