@@ -33,6 +33,8 @@ Channel::~Channel() {
   if (socket_.valid()) loop_.remove(socket_, this);
 }
 
+static_assert(kMaxFds <= sys::kMessageFdsMax, "what the table allows must fit a message");
+
 bool Channel::send(Op op, std::string_view payload, std::span<const sys::FdRef> fds) {
   if (closed_) return false;
   Header header{static_cast<uint16_t>(op), static_cast<uint16_t>(fds.size()),

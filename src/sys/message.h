@@ -14,7 +14,7 @@
 
 namespace bulkhead::sys {
 
-constexpr size_t kMessageFdsMax = 64;
+constexpr size_t kMessageFdsMax = 96;  // Linux takes 253 (SCM_MAX_FD)
 
 enum class SendResult : uint8_t {
   kSent,

@@ -137,6 +137,28 @@ def test_a_new_site_is_served_and_a_removed_one_is_not(server):
     assert server.fetch('/one.php', host='a.example').text == 'one'
 
 
+def test_more_logs_than_one_message_carries(server):
+    """Sites with logs of their own, a few at a time: their number goes through the limits of a message (64, 96, 192)."""
+    master = server.pid
+    names = []
+    try:
+        for count in (15, 14, 13, 12, 11, 40):
+            for _ in range(count):
+                name = f'logs{len(names)}'
+                names.append(name)
+                server.save(f'sites/{name}.conf', f'server {{ listen 127.0.0.1:@PORT@; server_name {name}.example; '
+                            f'access_log @DIR@/{name}.access; error_log @DIR@/{name}.error; return 200 {name}; }}')
+            server.reload()
+            wait_for(lambda: server.fetch('/', host=f'{names[-1]}.example').text == names[-1], why=f'{len(names)} sites')
+            wait_for(lambda: os.path.getsize(f'{server.dir}/{names[-1]}.access') > 0, why='its log')
+            assert server.pid == master and server.fetch('/one.php', host='a.example').text == 'one'
+    finally:
+        for name in names:
+            os.unlink(f'{server.dir}/sites/{name}.conf')
+        server.reload()
+    wait_for(lambda: server.fetch('/', host=f'{names[0]}.example').text != names[0], why='them to go')
+
+
 @pytest.mark.parametrize('file, text, message', [
     ('sites/bad.conf', 'server {\n  no_such_directive on;\n}\n', r'unknown directive "no_such_directive" in \S+/sites/bad\.conf:2'),
     ('sites/bad.conf', 'server {\n  listen 127.0.0.1:@PORT@\n}\n', r'in \S+/sites/bad\.conf:3'),
