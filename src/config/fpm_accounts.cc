@@ -9,6 +9,7 @@
 #include <string>
 #include <unordered_map>
 
+#include "base/accounts.h"
 #include "config/fpm_table.h"
 #include "config/fpm_validate.h"
 
@@ -49,15 +50,21 @@ class Accounts {
     if (is_id(name)) {
       Account a;
       a.id = static_cast<uid_t>(strtoul(name.c_str(), nullptr, 10));
-      if (const passwd* pw = getpwuid(a.id)) a.group = pw->pw_gid;
+      if (const UserRecord* known = user_of_files(a.id)) {
+        a.group = known->gid;
+      } else if (const passwd* pw = getpwuid(a.id)) {
+        a.group = pw->pw_gid;
+      }
       return a;
     }
+    if (const UserRecord* known = user_of_files(name)) return Account{known->uid, known->gid};
     const passwd* pw = getpwnam(name.c_str());
     if (!pw) return std::nullopt;
     return Account{pw->pw_uid, pw->pw_gid};
   }
   static std::optional<Account> find_group(const std::string& name) {
     if (is_id(name)) return Account{static_cast<uid_t>(strtoul(name.c_str(), nullptr, 10)), 0};
+    if (const gid_t* known = group_of_files(name)) return Account{*known, *known};
     const group_entry* gr = getgrnam(name.c_str());
     if (!gr) return std::nullopt;
     return Account{gr->gr_gid, gr->gr_gid};

@@ -5,17 +5,25 @@
 #include <pwd.h>
 #include <unistd.h>
 
+#include "base/accounts.h"
 #include "config/nginx_setters.h"
 
 namespace bulkhead::config {
 namespace {
 
+bool is_user(const std::string& name) {
+  return user_of_files(name) != nullptr || ::getpwnam(name.c_str()) != nullptr;
+}
+bool is_group(const std::string& name) {
+  return group_of_files(name) != nullptr || ::getgrnam(name.c_str()) != nullptr;
+}
+
 void check_user(Builder& b, const Directive& d) {
-  if (::getpwnam(d.args[0].text.c_str()) == nullptr) {
+  if (!is_user(d.args[0].text)) {
     return b.fail(d, "getpwnam(\"" + d.args[0].text + "\") failed");
   }
   const std::string& group = d.args.back().text;
-  if (::getgrnam(group.c_str()) == nullptr) b.fail(d, "getgrnam(\"" + group + "\") failed");
+  if (!is_group(group)) b.fail(d, "getgrnam(\"" + group + "\") failed");
 }
 
 }  // namespace
@@ -26,9 +34,9 @@ void set_user(Builder& b, const Directive& d) {
     b.scope().server->user = d.args[0].text;
     b.scope().server->group = group;
     if (b.on_the_machine()) {
-      if (::getpwnam(d.args[0].text.c_str()) == nullptr) {
+      if (!is_user(d.args[0].text)) {
         b.fail(d, "getpwnam(\"" + d.args[0].text + "\") failed");
-      } else if (!group.empty() && ::getgrnam(group.c_str()) == nullptr) {
+      } else if (!group.empty() && !is_group(group)) {
         b.fail(d, "getgrnam(\"" + group + "\") failed");
       }
     }

@@ -117,7 +117,7 @@ Result<bool> reload_server(const std::string& pid_path) {
   const sys::Fd server = TRY(sys::open_pidfd(static_cast<pid_t>(before->pid)));
   // Asked once more: the same number answers, so the descriptor is the server's or a dead one's.
   const auto again = ask_server(pid_path);
-  if (!again || again->pid != before->pid) return fail("the server ended: see its error log");
+  if (!again || again->pid != before->pid) return fail("the server does not answer any more");
   TRY_STATUS(sys::send_signal(server, SIGHUP));
   const auto until = Clock::now() + kReloadMax;
   auto pause = kFirstPause;
@@ -125,8 +125,11 @@ Result<bool> reload_server(const std::string& pid_path) {
     std::this_thread::sleep_for(pause);
     pause = std::min(pause * 2, kLongestPause);
     const auto now = ask_server(pid_path);
-    if (!now) return fail("the server ended while it reloaded: see its error log");
-    if (now->generation > before->generation) return true;
+    pollfd ended{server.get(), POLLIN, 0};  // readable also while nobody has reaped it
+    if (!now && ::poll(&ended, 1, 0) > 0) {
+      return fail("the server ended while it reloaded: see its error log");
+    }
+    if (now && now->generation > before->generation) return true;
   }
   return fail("the server has not taken the new configuration in " +
               std::to_string(kReloadMax.count()) + " s: see its error log");

@@ -4,7 +4,10 @@
 #include <pwd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
+
+#include "base/accounts.h"
 
 namespace bulkhead::sys {
 namespace {
@@ -49,9 +52,18 @@ bool group_by_name(const std::string& name, group* out, std::string* storage) {
   });
 }
 
+void take(const UserRecord& from, Identity* to) {
+  to->uid = from.uid;
+  to->gid = from.gid;
+  to->name = from.name;
+  to->home = from.home;
+  to->shell = from.shell;
+}
+
 }  // namespace
 
 std::optional<uid_t> find_uid(const std::string& name_or_number) {
+  if (const UserRecord* known = user_of_files(name_or_number)) return known->uid;
   passwd record;
   std::string storage;
   if (user_by_name(name_or_number, &record, &storage)) return record.pw_uid;
@@ -59,6 +71,7 @@ std::optional<uid_t> find_uid(const std::string& name_or_number) {
 }
 
 std::optional<gid_t> find_gid(const std::string& name_or_number) {
+  if (const gid_t* known = group_of_files(name_or_number)) return *known;
   group record;
   std::string storage;
   if (group_by_name(name_or_number, &record, &storage)) return record.gr_gid;
@@ -69,7 +82,11 @@ Result<Identity> find_identity(const std::string& user, const std::string& group
   passwd record;
   std::string storage;
   Identity who;
-  bool known = user_by_name(user, &record, &storage);
+  const UserRecord* in_files = user_of_files(user);
+  if (in_files != nullptr) {
+    take(*in_files, &who);
+  }
+  bool known = in_files != nullptr || user_by_name(user, &record, &storage);
   if (!known) {
     auto uid = parse_id(user);
     if (!uid) return fail("cannot get uid for user '" + user + "'");
@@ -78,7 +95,7 @@ Result<Identity> find_identity(const std::string& user, const std::string& group
     who.gid = *uid;  // a number nobody knows: its group is asked for by name, or the same number
     who.name = user;
   }
-  if (known) {
+  if (known && in_files == nullptr) {
     who.uid = record.pw_uid;
     who.gid = record.pw_gid;
     who.name = record.pw_name;
@@ -91,7 +108,13 @@ Result<Identity> find_identity(const std::string& user, const std::string& group
     who.gid = *gid;
   }
   who.groups = {who.gid};
-  if (known) {
+  if (const auto* listed = known ? groups_of_files(who.name) : nullptr) {
+    for (gid_t gid : *listed) {
+      if (std::find(who.groups.begin(), who.groups.end(), gid) == who.groups.end()) {
+        who.groups.push_back(gid);
+      }
+    }
+  } else if (known) {
     int count = 64;
     std::vector<gid_t> groups(count);
     while (::getgrouplist(who.name.c_str(), who.gid, groups.data(), &count) < 0) {
