@@ -20,6 +20,11 @@ constexpr auto kQuietFor = std::chrono::seconds(1);  // then each step is told o
 volatile sig_atomic_t interrupted = 0;
 void on_signal(int) { interrupted = 1; }
 
+// Who speaks on standard error: "bulkhead site", "bulkhead import".
+std::string speaker(const Common& common) {
+  return "bulkhead " + common.line.substr(0, common.line.find(' '));
+}
+
 // Ctrl-C and friends end a command between two steps, and it is undone.
 void heed_signals() {
   struct sigaction action {};
@@ -73,8 +78,8 @@ Result<Journal> open_journal(const Common& common) {
   options.command = "bulkhead " + common.line;
   options.patience = common.wait;
   options.kinds = step_kinds();
-  options.tell = [](const std::string& line) {
-    std::fprintf(stderr, "bulkhead site: %s\n", line.c_str());
+  options.tell = [name = speaker(common)](const std::string& line) {
+    std::fprintf(stderr, "%s: %s\n", name.c_str(), line.c_str());
   };
   options.is_interrupted = [] { return interrupted != 0; };
   return Journal::open(std::move(options));
@@ -104,7 +109,7 @@ int complain(const Common& common, const Error& error) {
     const json out{{"error", error.describe()}, {"changed", false}};
     std::printf("%s\n", out.dump(2, ' ', false, json::error_handler_t::replace).c_str());
   } else {
-    std::fprintf(stderr, "bulkhead site: %s\n", error.describe().c_str());
+    std::fprintf(stderr, "%s: %s\n", speaker(common).c_str(), error.describe().c_str());
   }
   return kExitFailed;
 }
@@ -115,7 +120,8 @@ int run_command(const Common& common, const Planner& planner) {
   Plan plan(common);
   if (common.dry_run) {
     if (Journal::is_pending(common.places.journal())) {
-      std::fprintf(stderr, "bulkhead site: an interrupted command will be put in order first\n");
+      std::fprintf(stderr, "%s: an interrupted command will be put in order first\n",
+                   speaker(common).c_str());
     }
     auto outcome = planner(&plan);
     if (!outcome) return complain(common, outcome.error());
