@@ -108,7 +108,9 @@ int run(const sites::Common& common, const Request& typed) {
     if (!full) return sites::complain(common, full.error());
     *path = *full;
   }
-  const Report report = survey(request.nginx, request.fpm, common.places.state);
+  Report report = survey(request.nginx, request.fpm, common.places.state);
+  const bool is_ours = sites::server_now(common.places).has_value();
+  if (is_ours) report.taken.clear();  // by Bulkhead itself
   std::fputs((common.json ? to_json(report) : to_text(report)).c_str(), stdout);
   if (!common.json) std::fputs("\n", stdout);
   std::fflush(stdout);
@@ -116,8 +118,7 @@ int run(const sites::Common& common, const Request& typed) {
     std::fprintf(stderr, "bulkhead import: cannot be served: %s\n", report.error.c_str());
     return sites::kExitFailed;
   }
-  const bool is_ours = sites::server_now(common.places).has_value();
-  if (!common.dry_run && !request.prepare && !report.taken.empty() && !is_ours) {
+  if (!common.dry_run && !request.prepare && !report.taken.empty()) {
     return refuse_taken(report);
   }
   return sites::run_command(common,
