@@ -149,7 +149,7 @@ sys::Moved BodyReader::discard(ClientSocket& socket) {
 
 sys::Moved BodyReader::receive_to_memory(ClientSocket& socket) {
   const size_t before = memory_.size();
-  auto want = static_cast<size_t>(std::min<uint64_t>(left_, buffer_max_ - before));
+  auto want = static_cast<size_t>(std::min<uint64_t>({left_, buffer_max_ - before, turn_left_}));
   // Grown as the client sends, never by what it promises.
   want = std::min(want, std::max(memory_.capacity() - before, kScratch));
   sys::Moved moved;

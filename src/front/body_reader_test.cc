@@ -264,12 +264,14 @@ TEST_F(BodyReaderTest, AFullDiskIsAServerError) {
   EXPECT_EQ(500, body_.failure().status);
 }
 
-TEST_F(BodyReaderTest, ReadsNoMoreThanATurnsBytesAtOnce) {
+class BodyReaderTurn : public BodyReaderTest, public testing::WithParamInterface<Mode> {};
+
+TEST_P(BodyReaderTurn, ReadsNoMoreThanATurnsBytesAtOnce) {
   int large = 4 << 20;
   ::setsockopt(peer_.get(), SOL_SOCKET, SO_SNDBUFFORCE, &large, sizeof large);
   const uint64_t length = 3 * BodyReader::kTurnBytes;
   body_.describe(false, length);
-  body_.begin(Mode::kDiscard, 0, 0);
+  body_.begin(GetParam(), 16 << 20, 0);
   uint64_t sent = 0;
   const std::string part(64 * 1024, 'x');
   while (sent < length) {  // whatever the socket holds is offered again and again
@@ -290,6 +292,8 @@ TEST_F(BodyReaderTest, ReadsNoMoreThanATurnsBytesAtOnce) {
   EXPECT_EQ(Step::kDone, step);
   EXPECT_EQ(length, body_.received());
 }
+
+INSTANTIATE_TEST_SUITE_P(Modes, BodyReaderTurn, testing::Values(Mode::kDiscard, Mode::kCollect));
 
 }  // namespace
 }  // namespace bulkhead::front
