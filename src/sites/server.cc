@@ -13,6 +13,7 @@
 
 #include "master/commands.h"
 #include "master/control_socket.h"
+#include "sys/files.h"
 #include "sys/process.h"
 #include "sys/sockets.h"
 
@@ -25,6 +26,7 @@ constexpr auto kReloadMax = std::chrono::seconds(30);
 constexpr auto kAnswerMax = std::chrono::seconds(20);
 constexpr auto kFirstPause = std::chrono::milliseconds(4);
 constexpr auto kLongestPause = std::chrono::milliseconds(100);
+constexpr size_t kNameMax = 64;
 constexpr size_t kStatusLineMax = 4096;
 
 std::string text_of(const json& object, const char* name) {
@@ -84,12 +86,16 @@ Result<master::Loaded> load_all(const Places& places) {
     return std::move(*loaded);
   }
   if (loaded.error().nginx) return fail(loaded.error().nginx->describe());
+  return fail(words_of(loaded.error().fpm));
+}
+
+std::string words_of(const std::vector<config::FpmMessage>& messages) {
   std::string text;
-  for (const auto& message : loaded.error().fpm) {
+  for (const config::FpmMessage& message : messages) {
     if (message.level < config::FpmLevel::kError && !message.raw) continue;
     text += (text.empty() ? "" : "; ") + message.text;
   }
-  return fail(text.empty() ? "the pool files cannot be used" : text);
+  return text.empty() ? "the pool files cannot be used" : text;
 }
 
 Result<std::string> pid_path(const Places& places) {
@@ -115,9 +121,13 @@ Result<bool> reload_server(const std::string& pid_path) {
   const auto before = ask_server(pid_path);
   if (!before) return false;
   const sys::Fd server = TRY(sys::open_pidfd(static_cast<pid_t>(before->pid)));
-  // Asked once more: the same number answers, so the descriptor is the server's or a dead one's.
-  const auto again = ask_server(pid_path);
-  if (!again || again->pid != before->pid) return fail("the server does not answer any more");
+  // What has the number now is a server, and still runs after that was read: so it is its
+  // descriptor.
+  auto name = sys::read_file("/proc/" + std::to_string(before->pid) + "/comm", kNameMax);
+  pollfd gone{server.get(), POLLIN, 0};
+  if (!name || !name->starts_with("bulkhead") || ::poll(&gone, 1, 0) != 0) {
+    return fail("the server does not answer any more");
+  }
   TRY_STATUS(sys::send_signal(server, SIGHUP));
   const auto until = Clock::now() + kReloadMax;
   auto pause = kFirstPause;

@@ -32,6 +32,9 @@ struct ServerStatus {
 // Reads the configuration as the server does.  Errors: the first problem with its file and line.
 [[nodiscard]] Result<master::Loaded> load_all(const Places& places);
 
+// What the errors among the messages of php-fpm's language say, one after the other.
+[[nodiscard]] std::string words_of(const std::vector<config::FpmMessage>& messages);
+
 // Where the server's pid file is.  Errors: the configuration cannot be read.
 [[nodiscard]] Result<std::string> pid_path(const Places& places);
 // Nothing when no server answers.

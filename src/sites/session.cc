@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstdio>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "sandbox/state_dir.h"
@@ -148,9 +149,13 @@ int recover(const Common& common) {
 }
 
 std::optional<ServerStatus> server_now(const Places& places) {
+  static std::map<std::string, std::optional<ServerStatus>> known;
   if (!exists(places.config())) return {};
   auto path = pid_path(places);
-  return path ? ask_server(*path) : std::nullopt;
+  if (!path) return {};
+  auto [at, is_new] = known.try_emplace(*path);
+  if (is_new) at->second = ask_server(*path);
+  return at->second;
 }
 
 }  // namespace bulkhead::sites

@@ -114,7 +114,7 @@ Status plan_serving(const Common& common, const Record& record, const Texts& tex
   plan->add(reload_back_step(places));
   if (!texts.pool.empty()) {
     TRY_STATUS(plan->add(write_step(places.pool(record.name), texts.pool, texts.pool_look)));
-    plan->add(check_step(places));
+    plan->add(check_pool_step(places, places.pool(record.name)));
     if (running) {
       plan->add(reload_step(places));
       plan->add(wake_step(places, record.name));

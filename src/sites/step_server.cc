@@ -51,9 +51,22 @@ bool runs_as(sys::FdRef pidfd, int pid, uid_t uid) {
 }
 
 std::string tell_check(const Step& step) {
+  if (step.has("pool")) return "check " + step.word("pool");
   return "check the whole configuration (" + places_of(step).config() + ")";
 }
+// A pool that no name leads to yet is read alone: the whole is read once its names are there, and
+// by the server each time it takes something.
+Status check_pool(const std::string& path) {
+  config::FpmOptions options;
+  options.as_root = ::geteuid() == 0;
+  auto pools = config::load_fpm_pools({path}, options);
+  if (pools && pools->pools.size() == 1) return {};
+  std::string text = pools ? path + " holds " + std::to_string(pools->pools.size()) + " pools" : "";
+  if (!pools) text = words_of(pools.error());
+  return fail("the new configuration is refused: " + text);
+}
 Status apply_check(const Step& step) {
+  if (step.has("pool")) return check_pool(step.word("pool"));
   auto loaded = load_all(places_of(step));
   if (!loaded) return fail("the new configuration is refused: " + loaded.error().describe());
   return {};
@@ -176,6 +189,11 @@ constexpr StepKind kKinds[] = {
 std::span<const StepKind> server_kinds() { return kKinds; }
 
 Step check_step(const Places& places) { return with_places("check", places); }
+Step check_pool_step(const Places& places, const std::string& pool) {
+  Step step = with_places("check", places);
+  step.with["pool"] = pool;
+  return step;
+}
 Step reload_step(const Places& places) { return with_places("reload", places); }
 Step reload_back_step(const Places& places) { return with_places("reload-back", places); }
 Step wake_step(const Places& places, const std::string& site) {

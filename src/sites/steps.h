@@ -77,6 +77,8 @@ struct Packed {
 // taken, when a server runs; `reload-back` does nothing until it is undone: it is put before the
 // steps that change files, and reloads when they have been put back.
 [[nodiscard]] Step check_step(const Places& places);
+[[nodiscard]] Step check_pool_step(const Places& places,
+                                   const std::string& pool);  // that file alone
 [[nodiscard]] Step reload_step(const Places& places);
 [[nodiscard]] Step reload_back_step(const Places& places);
 // Starts the site's PHP in its sandbox, over the server's own door, and runs nothing in it.
