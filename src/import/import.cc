@@ -1,5 +1,6 @@
 #include "import/import.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -69,7 +70,11 @@ Result<sites::Outcome> plan_import(const sites::Common& common, const Request& r
     if (old == text) {
       return sites::Outcome{"", false, config + " reads these files already: nothing to do"};
     }
-    TRY_STATUS(plan->add(sites::write_step(config + ".before-import", old)));
+    // A copy is readable by nobody who could not read the file.
+    struct stat st {};
+    if (::stat(config.c_str(), &st) != 0) return fail_errno("cannot look at " + config);
+    const sites::FileLook look{static_cast<unsigned>(st.st_mode) & 0640U, ""};
+    TRY_STATUS(plan->add(sites::write_step(config + ".before-import", old, look)));
   }
   for (const char* name : {"", "/sites-available", "/sites-enabled", "/sites-disabled", "/pools"}) {
     if (!sites::exists(places.etc + name)) {

@@ -224,7 +224,9 @@ def test_keeps_what_was_there_when_the_configuration_is_wrong(work, user):
         assert f.read() == '# mine\nevents {}\n'
     assert os.listdir(old.etc) == ['bulkhead.conf']
     os.unlink(os.path.join(old.dir, 'nginx/sites/bad'))
+    os.chmod(mine, 0o600)
     old.adopt()
+    assert os.stat(mine + '.before-import').st_mode & 0o777 == 0o600
     with open(mine + '.before-import', encoding='utf-8') as f:
         assert f.read() == '# mine\nevents {}\n'
 
@@ -312,3 +314,45 @@ def test_the_corpus():
     assert len(results) > 250 and all(error for _, error, _ in results)
     unnamed = [(case, error) for case, error, named in results if not named and 'unexpected' not in error]
     assert not unnamed, unnamed[:5]
+
+
+@pytest.mark.skipif(os.environ.get('BULKHEAD_TREE', 'build') != 'build', reason='one start per step is enough in one tree')
+def test_killed_at_every_step_it_leaves_the_old_state_or_the_new_one(work, user):
+    """As test_site_kill: strace ends it at the n-th line that its journal makes durable."""
+    old = Old(work, user, 'killed')
+    mine = old.save('etc/bulkhead.conf', '# mine\nevents {}\n')
+
+    def seen():
+        out = {}
+        for folder, folders, names in os.walk(old.etc):
+            for name in folders + names:
+                path = os.path.join(folder, name)
+                out[path] = ''
+                if os.path.isfile(path):
+                    with open(path, encoding='utf-8') as f:
+                        out[path] = f.read()
+        return out
+
+    def put_back():
+        shutil.rmtree(old.etc)
+        old.save('etc/bulkhead.conf', '# mine\nevents {}\n')
+    before = seen()
+    old.adopt()
+    after = seen()
+    assert after != before and after[mine] != before[mine]
+    undone = finished = 0
+    for n in range(1, 100):
+        put_back()
+        done = subprocess.run(
+            ['strace', '-o', '/dev/null', '-e', 'trace=fdatasync', '-e', f'inject=fdatasync:signal=SIGKILL:when={n}',
+             os.path.join(BIN, 'bulkhead-import'), '--nginx', os.path.join(old.dir, 'nginx/nginx.conf'), '--fpm',
+             os.path.join(old.dir, 'php-fpm.conf')], env=old.env, capture_output=True, text=True, check=False, timeout=60)
+        if done.returncode == 0:
+            break
+        assert done.returncode in (-9, 137), done.stderr
+        old.site('recover')
+        now = seen()
+        assert now in (before, after), f'killed at {n}: neither old nor new'
+        undone, finished = undone + (now == before), finished + (now == after)
+    assert undone >= 5 and finished >= 1
+    assert seen() == after
