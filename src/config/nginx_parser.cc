@@ -74,6 +74,7 @@ class Parser {
   void late_sites() {
     const auto is_http = [](const Directive& d) { return d.name == "http" && d.is_block; };
     auto http = std::find_if(ast_.top.begin(), ast_.top.end(), is_http);
+    ++block_depth_;  // they stand inside http: a `sites` of theirs is an error, not one more
     for (const auto& [item, place] : late_) {
       if (stopped_) return;
       if (http == ast_.top.end()) {
@@ -82,6 +83,7 @@ class Parser {
       // A file that is wrong is found where its directives would have stood.
       include(item.args[0].text, place, item, &http->children);
     }
+    --block_depth_;
   }
   void use_own_directives() { own_directives_ = true; }
   [[nodiscard]] bool stopped() const { return stopped_; }

@@ -91,6 +91,10 @@ TEST(NginxParser, SaysWhatIsWrongWithSitesOfTheirOwnFiles) {
   const Files bad{{"/P/n.conf", "sites /S/*.conf; events{} http{}"},
                   {"/S/one.conf", "server {\n no_such 1; }"}};
   EXPECT_EQ(build_files(bad).error(), "unknown directive \"no_such\" in /S/one.conf:2");
+  const Files again{{"/P/n.conf", "sites /S/*.conf; events{} http{}"},
+                    {"/S/one.conf", "relative_to /x;\nsites /S/*.conf;"}};
+  EXPECT_EQ(build_files(again).error(),
+            "\"relative_to\" directive is not allowed here in /S/one.conf:1");
   const Files torn{{"/P/n.conf", "sites /S/*.conf; events{} http{}"}, {"/S/one.conf", "server {"}};
   EXPECT_EQ(build_files(torn).error(), "unexpected end of file, expecting \"}\" in /S/one.conf:1");
   EXPECT_EQ(build_files({{"/P/n.conf", "events{}\nsites /S/*.conf;"}, {"/S/a.conf", ""}}).error(),
