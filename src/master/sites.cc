@@ -1,6 +1,7 @@
 #include "master/sites.h"
 
 #include <algorithm>
+#include <thread>
 
 #include "sys/files.h"
 #include "sys/sealed.h"
@@ -56,6 +57,10 @@ SiteLife* Sites::life_for(uint32_t front, uint32_t site) {
   }
   return nullptr;
 }
+
+// As many at once as there are processors: starting is work for a processor.
+Sites::Sites(Wiring wiring)
+    : w_(std::move(wiring)), gate_(std::max(std::thread::hardware_concurrency(), 2U)) {}
 
 void Sites::problem(const Site& site, const std::string& text) {
   if (site.spec.has_pool) {
@@ -163,7 +168,30 @@ void Sites::wake(uint32_t front, uint32_t id) {
     restart_in(*site, wait);
     return;
   }
-  if (!start(*site)) refuse(front, id);
+  if (!gate_.enter({front, id}, w_.loop.now())) {
+    if (!gate_timer_.armed()) gate_timer_.arm(w_.loop, WakeGate::kHold);
+    return;
+  }
+  wake_now(front, id);
+}
+
+// The gate counts the site as starting: until it is ready or has ended.
+void Sites::wake_now(uint32_t front, uint32_t id) {
+  Site* site = find(id);
+  const bool may_start =
+      site != nullptr && !stopping_ && front == front_ && site->current == nullptr;
+  if (may_start && start(*site)) return;
+  gate_.leave(id);
+  if (may_start) {
+    refuse(front, id);
+  } else {
+    wake(front, id);  // it went, or came up, while this waited
+  }
+}
+
+void Sites::admit() {
+  while (auto wanted = gate_.next(w_.loop.now())) wake_now(wanted->front, wanted->site);
+  if (gate_.is_anybody_waiting()) gate_timer_.arm(w_.loop, WakeGate::kHold);
 }
 
 // A front that only finishes what it has begun may need a site that it has not asked for before.

@@ -19,6 +19,7 @@
 #include "master/log.h"
 #include "master/plan.h"
 #include "master/site_life.h"
+#include "master/wake_gate.h"
 
 namespace bulkhead::master {
 
@@ -46,7 +47,7 @@ class Sites {
     std::function<void()> on_change;  // a life began or ended
     Shares& shares;
   };
-  explicit Sites(Wiring wiring) : w_(std::move(wiring)) {}
+  explicit Sites(Wiring wiring);
   ~Sites();
 
   // Puts a configuration in force.  Pools that replace others become current once they are ready.
@@ -131,6 +132,9 @@ class Sites {
   void restart(uint32_t id);
   void refuse(uint32_t front, uint32_t id);
   void wake_for_old(uint32_t front, Site& site);
+  // Wakes who waited for its turn.
+  void admit();
+  void wake_now(uint32_t front, uint32_t id);
   void on_ready(SiteLife* life);
   void on_idle(SiteLife* life);
   void on_log(SiteLife* life, uint8_t level, std::string_view text);
@@ -149,6 +153,8 @@ class Sites {
   std::map<uint32_t, uint32_t> loops_of_;  // by front
   Millis graceful_patience_{0};
   bool stopping_ = false;
+  WakeGate gate_;
+  loop::Timer gate_timer_{[this] { admit(); }};
 };
 
 }  // namespace bulkhead::master

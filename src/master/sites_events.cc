@@ -99,6 +99,8 @@ void Sites::kill_all() {
 }
 
 void Sites::on_ready(SiteLife* life) {
+  gate_.leave(life->site());
+  admit();
   Site* site = find(life->site());
   if (site == nullptr) return;
   site->failed = site->cannot_start = false;
@@ -178,6 +180,7 @@ void Sites::restart(uint32_t id) {
 }
 
 void Sites::on_ended(SiteLife* life) {
+  gate_.leave(life->site());
   if (w_.shares.end(std::move(life->share))) {
     w_.log.fpm(FpmLevel::kError,
                "[pool " + life->name() + "] was ended by its memory limit (limit.memory)");
@@ -211,6 +214,7 @@ void Sites::on_ended(SiteLife* life) {
     w_.loop.defer([dead = std::shared_ptr<SiteLife>(std::move(*at))] {});
     lives_.erase(at);
   }
+  admit();
   w_.on_change();
 }
 
