@@ -294,7 +294,7 @@ struct LocConf {
   bool open_file_cache_errors = false;
   // content handler beside static files
   FastcgiConf fastcgi;
-  bool stub_status = false, empty_gif = false;
+  bool stub_status = false, empty_gif = false, metrics = false;
   // Not empty: an access protection or content handler that this version lacks is asked for here,
   // e.g. `"auth_basic" is not supported by this version of Bulkhead: ...`.  Front answers 503 for
   // such a location (whatever `return` or files it has) and logs the reason once per start.

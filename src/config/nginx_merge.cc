@@ -224,7 +224,7 @@ void Merger::merge_location(Scope& scope, const Inherited& outer) {
   if (!is_if) {
     // Content handlers belong to one location; only `if` keeps the one around it.
     now.conf.fastcgi.pass.reset();
-    now.conf.stub_status = now.conf.empty_gif = false;
+    now.conf.stub_status = now.conf.empty_gif = now.conf.metrics = false;
     now.handler.clear();
   }
   apply_own(scope, &now);

@@ -157,6 +157,10 @@ void set_stub_status(Builder& b, const Directive&) {
   b.loc().apply.push_back([](LocConf& conf) { conf.stub_status = true; });
 }
 
+void set_metrics(Builder& b, const Directive&) {
+  b.loc().apply.push_back([](LocConf& conf) { conf.metrics = true; });
+}
+
 void set_empty_gif(Builder& b, const Directive&) {
   b.loc().apply.push_back([](LocConf& conf) { conf.empty_gif = true; });
 }

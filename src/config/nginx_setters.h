@@ -57,6 +57,7 @@ void set_disable_symlinks(Builder& b, const Directive& d);
 void set_open_file_cache(Builder& b, const Directive& d);
 void set_autoindex_format(Builder& b, const Directive& d);
 void set_stub_status(Builder& b, const Directive& d);
+void set_metrics(Builder& b, const Directive& d);
 void set_empty_gif(Builder& b, const Directive& d);
 
 // nginx_set_response.cc: what is answered with it

@@ -36,6 +36,7 @@ constexpr DirectiveRow kRows[] = {
     idle("open_file_cache_events", kHSL, kFlag, "files are checked at every use"),
     {"empty_gif", kLocation, kNone0, kOk, set_empty_gif, "", Merge::kNotMerged, kNow, "Answers one transparent pixel."},
     {"stub_status", kServer | kLocation, kNone0 | kTake1, kOk, set_stub_status, "", Merge::kNotMerged, kNow, "Answers numbers of connections and requests."},
+    {"bulkhead_metrics", kLocation, kNone0, kOk, set_metrics, "", Merge::kNotMerged, kNow, "Answers numbers of every site for Prometheus; protect it with allow and deny."},
     // request bodies
     {"client_max_body_size", kHSL, kTake1, kOk, set_offset<&LocConf::client_max_body_size>, "1m", kOverride, kNow, "Largest request body; 0: any."},
     {"client_body_buffer_size", kHSL, kTake1, kOk, set_size<&LocConf::client_body_buffer_size>, "16k", kOverride, kNow, "Request body kept in memory; more goes to a file (for a pool's site from 96 KB on)."},

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "front/headers_out.h"
+#include "front/metrics_desk.h"
 #include "front/steps.h"
 #include "front/variables.h"
 #include "http/uri.h"
@@ -108,6 +109,8 @@ Next Steps::content(Exchange& ex) {
       return stub_status(ex);
     case Handler::kEmptyGif:
       return empty_gif(ex);
+    case Handler::kMetrics:
+      return metrics(ex);
     case Handler::kStatic:
       break;
   }
@@ -289,6 +292,32 @@ Next Steps::empty_gif(Exchange& ex) {
   static_assert(sizeof kGif == 43);
   ex.response.last_modified = 23349600;
   return answer_text(ex, 200, "image/gif", {reinterpret_cast<const char*>(kGif), sizeof kGif});
+}
+
+// bulkhead_metrics: what master has written about every site.
+Next Steps::metrics(Exchange& ex) {
+  if (ex.method != Method::kGet && ex.method != Method::kHead) return fail(ex, 405);
+  FileRef text = ex.waiting->take_file();
+  if (!text) {
+    if (ambient_.metrics == nullptr) return fail(ex, 503);
+    ambient_.metrics->ask(*ex.waiting);
+    return Next::kWait;
+  }
+  if (text->error != 0) {
+    log(ex, LogLevel::kError, "the metrics could not be had from the master process", text->error);
+    return fail(ex, 503);
+  }
+  Response& r = ex.response;
+  r.status = 200;
+  r.content_length = static_cast<int64_t>(text->size);
+  // Ref: Prometheus "Exposition formats", text format 0.0.4.
+  r.content_type = "text/plain; version=0.0.4; charset=utf-8";
+  r.content_type_is_complete = true;
+  r.body = BodyKind::kPieces;
+  r.pieces.clear();
+  if (text->size != 0) r.pieces.push_back({{}, 0, text->size});
+  r.file = std::move(text);
+  return respond(ex);
 }
 
 Next Steps::answer_text(Exchange& ex, uint16_t status, std::string_view type,

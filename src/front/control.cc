@@ -100,6 +100,10 @@ Status Control::dispatch(ipc::Op op, std::string_view payload, std::vector<sys::
       return site_up(payload, fds);
     case ipc::Op::kSiteDown:
       return site_down(payload);
+    case ipc::Op::kCounters:
+      return take_counters(payload, fds);
+    case ipc::Op::kMetrics:
+      return take_metrics(fds);
     case ipc::Op::kQuit:
       quit();
       return {};
@@ -180,7 +184,12 @@ Status Control::start_loops(uint32_t count) {
     hooks.settled = [this, i](uint64_t generation) {
       post([this, i, generation] { loop_settled(i, generation); });
     };
+    hooks.metrics = [this] { post([this] { want_metrics(); }); };
     entry->loop = TRY(ServerLoop::create(shared_, std::move(hooks)));
+    if (shared_.site_blocks.size() >= ipc::counters_bytes(i + 1)) {
+      auto* blocks = static_cast<ipc::SiteBlock*>(shared_.site_blocks.data());
+      entry->loop->shares().counters().use(blocks + size_t{i} * ipc::kSiteBlocks);
+    }
     loops_.push_back(std::move(entry));
   }
   for (auto& entry : loops_) {
@@ -288,6 +297,48 @@ void Control::wake(uint32_t site) {
 
 void Control::refused(uint32_t site) {
   master_->send(ipc::Op::kSiteRefused, ipc::body_bytes(site));
+}
+
+// ---- numbers
+// -------------------------------------------------------------------------------------
+
+Status Control::take_counters(std::string_view payload, std::vector<sys::Fd>& fds) {
+  auto loops = ipc::read_body<uint32_t>(payload);
+  if (!loops || *loops > kLoopsMax || fds.size() != 1 || !loops_.empty()) {
+    return bulkhead::fail("memory for counters without its size, or too late");
+  }
+  shared_.site_blocks = TRY(sys::Mapping::map(fds[0], ipc::counters_bytes(*loops), "the counters"));
+  return {};
+}
+
+// One question to master for all who ask meanwhile, and its answer also for those who come soon.
+void Control::want_metrics() {
+  if (metrics_ != nullptr && events_->now() < metrics_until_) {
+    for (auto& entry : loops_) {
+      ServerLoop* loop = entry->loop.get();
+      loop->events().post([loop, file = metrics_] { loop->metrics().answer(file); });
+    }
+    return;
+  }
+  if (std::exchange(metrics_asked_, true)) return;
+  metrics_ = nullptr;
+  master_->send(ipc::Op::kWantMetrics);
+}
+
+Status Control::take_metrics(std::vector<sys::Fd>& fds) {
+  metrics_asked_ = false;
+  metrics_until_ = events_->now() + kMetricsFresh;
+  metrics_ = no_metrics(EIO);
+  if (!fds.empty()) {
+    auto file = std::make_shared<OpenFile>();
+    file->exists = true;
+    file->type = ipc::FileType::kRegular;
+    file->size = TRY(sys::size_of(fds[0]));
+    file->fd = std::move(fds[0]);
+    metrics_ = std::move(file);
+  }
+  want_metrics();
+  return {};
 }
 
 // ---- the end

@@ -33,6 +33,8 @@ class Control {
   int run();
 
  private:
+  // Asked for more often than this, master would end us.
+  static constexpr loop::Millis kMetricsFresh{500};
   // A configuration on its way, until Op::kActivate.
   struct Pending {
     uint64_t generation = 0;
@@ -54,6 +56,9 @@ class Control {
   Status activate(std::string_view payload);
   Status site_up(std::string_view payload, std::vector<sys::Fd>& fds);
   Status site_down(std::string_view payload);
+  Status take_counters(std::string_view payload, std::vector<sys::Fd>& fds);
+  Status take_metrics(std::vector<sys::Fd>& fds);
+  void want_metrics();
   Status start_loops(uint32_t count);
   void publish(std::shared_ptr<const Runtime> runtime, std::shared_ptr<const LogSet> logs);
   void reopened();
@@ -77,6 +82,9 @@ class Control {
   size_t configured_loops_ = 0;
   uint64_t drained_ = 0;  // newest generation reported as drained
   std::unordered_set<uint32_t> waking_;
+  FileRef metrics_;  // the newest answer, for kMetricsFresh
+  loop::Clock::time_point metrics_until_{};
+  bool metrics_asked_ = false;
   bool quitting_ = false;
   int exit_code_ = 0;
 };

@@ -37,6 +37,7 @@ class Plan;  // plan.h: the routing snapshot
 struct ServerPlan;
 struct LocationPlan;
 class LoopShares;
+class MetricsDesk;
 class Phases;
 class Suspension;  // phases.cc: where a request waits
 
@@ -54,6 +55,7 @@ struct Ambient {
   std::string hostname;
   http::TimeCache* times = nullptr;  // Phases brings its own when null
   Phases* phases = nullptr;          // set by Phases itself: for warnings of variables
+  MetricsDesk* metrics = nullptr;    // where to ask for them; null: nowhere
   LoopShares* shares = nullptr;      // which refusals are still to be told
 };
 

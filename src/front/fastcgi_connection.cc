@@ -16,6 +16,22 @@ namespace {
 constexpr int kRoundsPerTurn = 8;
 constexpr size_t kPiecesMax = 16;
 constexpr uint32_t kEvents = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+constexpr uint16_t kGaveUp = 499, kFailed = 502, kTooMany = 503;  // as nginx logs them
+
+// What the head says in "Status: 404 ..."; 200 without.
+uint16_t status_of(std::string_view head) {
+  constexpr std::string_view kName = "status:";
+  for (size_t at = 0; at < head.size();) {
+    const size_t end = std::min(head.find('\n', at), head.size());
+    std::string_view line = head.substr(at, end - at);
+    at = end + 1;
+    if (line.size() < kName.size() || !http::iequals(line.substr(0, kName.size()), kName)) continue;
+    line.remove_prefix(kName.size());
+    while (line.starts_with(' ')) line.remove_prefix(1);
+    return static_cast<uint16_t>(http::parse_decimal(line.substr(0, 3)).value_or(200));
+  }
+  return 200;
+}
 }  // namespace
 
 FastcgiConnection::FastcgiConnection(FastcgiService& service,
@@ -50,6 +66,7 @@ void FastcgiConnection::close_if_idle() {
 void FastcgiConnection::close() {
   if (closed_) return;
   closed_ = true;
+  count_request(kGaveUp);
   stream_.reset();
   deadline_.cancel();
   turn_.cancel();
@@ -170,6 +187,7 @@ bool FastcgiConnection::take_event(const fcgi::ServerDecoder::Output& out) {
       // More than CONTENT_LENGTH announced is not for this request.
       body_ = out.data.substr(0, static_cast<size_t>(std::min<uint64_t>(body_left_, SIZE_MAX)));
       body_left_ -= body_.size();
+      served_.bytes_in += body_.size();
       pass_body();
       break;
     case Event::kStdinEnd:
@@ -177,6 +195,7 @@ bool FastcgiConnection::take_event(const fcgi::ServerDecoder::Output& out) {
       stdin_complete_ = true;
       break;
     case Event::kAbort:
+      count_request(kGaveUp);
       stream_.reset();
       body_ = {};
       finish_request(0, fcgi::ProtocolStatus::kComplete);
@@ -232,6 +251,9 @@ void FastcgiConnection::begin_request() {
   request.send_timeout = service_.limits_.response;
   request.head_max = service_.limits_.head_max;
   request.queue_max = pool_->config.queue_max;
+  served_ = {.status = 200, .bytes_in = decoder_.params().size()};
+  asked_ = service_.loop_.now();
+  counting_ = true;
   stream_ = service_.start_app_(request, this);
   if (body_left_ == 0) {
     stream_->finish_body();
@@ -254,6 +276,8 @@ void FastcgiConnection::answer_values() {
 // ---- from the worker -------------------------------------------------------------------------
 
 void FastcgiConnection::on_app_head(std::string_view block) {
+  served_.status = status_of(block);
+  served_.bytes_out += block.size();
   fcgi::append_stream(outbox_, fcgi::Type::kStdout, decoder_.request_id(), block);
 }
 
@@ -269,6 +293,7 @@ void FastcgiConnection::on_app_stderr(std::string_view text) {
 }
 
 void FastcgiConnection::on_app_error(AppError error, std::string_view) {
+  count_request(error == AppError::kBusy ? kTooMany : kFailed);
   stream_.reset();
   body_ = {};
   if (error == AppError::kBusy) {
@@ -296,6 +321,7 @@ bool FastcgiConnection::pull() {
       if (part.size() < piece.size()) break;
     }
     stream_->consume(taken);
+    served_.bytes_out += taken;
     moved = true;
   }
   if (stream_->ended()) {
@@ -308,11 +334,20 @@ bool FastcgiConnection::pull() {
 void FastcgiConnection::end_request() {
   const uint16_t id = decoder_.request_id();
   const uint32_t app_status = stream_->end().app_status;
+  count_request(served_.status);
   stream_.reset();
   body_ = {};
   if (stderr_used_) fcgi::append_stream_end(outbox_, fcgi::Type::kStderr, id);
   fcgi::append_stream_end(outbox_, fcgi::Type::kStdout, id);
   finish_request(app_status, fcgi::ProtocolStatus::kComplete);
+}
+
+void FastcgiConnection::count_request(uint16_t status) {
+  if (!std::exchange(counting_, false) || service_.counters == nullptr) return;
+  served_.status = status;
+  served_.took = service_.loop_.now() - asked_;
+  served_.ended_s = service_.loop_.wall_seconds();
+  service_.counters->count(pool_->config.site, served_);
 }
 
 void FastcgiConnection::finish_request(uint32_t app_status, fcgi::ProtocolStatus status) {

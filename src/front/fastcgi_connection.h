@@ -55,6 +55,7 @@ class FastcgiConnection : public loop::IoHandler, public AppListener {
   bool flush();
   void set_timer();
   void close();
+  void count_request(uint16_t status);
   [[nodiscard]] size_t unsent() const { return outbox_.size() - out_at_; }
   [[nodiscard]] bool wants_input() const;
 
@@ -82,6 +83,9 @@ class FastcgiConnection : public loop::IoHandler, public AppListener {
   size_t out_at_ = 0;
   Params params_;
   std::unique_ptr<AppStream> stream_;
+  ServedRequest served_;  // the request that runs, for the site's numbers
+  loop::Clock::time_point asked_{};
+  bool counting_ = false;  // it was handed to the site, and is not counted yet
   Deadline deadline_;
   loop::Timer turn_;
 };

@@ -19,6 +19,7 @@
 #include "base/error.h"
 #include "front/listener.h"
 #include "front/site_client.h"
+#include "front/site_counters.h"
 #include "loop/event_loop.h"
 #include "sys/fd.h"
 
@@ -82,6 +83,8 @@ class FastcgiService {
   void quit();
   // Called (if set) whenever the last connection closes.
   std::function<void()> on_empty;
+  // Where requests are counted (if set).
+  LoopCounters* counters = nullptr;
   [[nodiscard]] size_t open() const { return connections_.size(); }
 
  private:

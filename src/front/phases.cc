@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "front/request_log.h"
+#include "front/site_shares.h"
 #include "front/steps.h"
 #include "front/variables.h"
 
@@ -13,6 +14,23 @@ using config::LogLevel;
 struct Phases::Impl : Steps {
   using Steps::Steps;
 };
+
+namespace {
+
+// For the site that answered, or whose files these would have been.
+void count_request(const Exchange& ex, const Ambient& ambient) {
+  if (ambient.shares == nullptr) return;
+  ServedRequest done;
+  done.status = ex.error_status != 0 ? ex.error_status : ex.response.status;
+  done.bytes_in = ex.request->head_size() + ex.request_body_bytes;
+  done.bytes_out = ex.bytes_sent;
+  done.took = ambient.loop->now() - ex.started;
+  done.ended_s = ambient.loop->wall_seconds();
+  const bool is_pool = ex.target.kind == AppTarget::Kind::kSite;
+  ambient.shares->counters().count(is_pool ? ex.target.site : ex.server->opener, done);
+}
+
+}  // namespace
 
 Phases::Phases(Ambient ambient, Files& files, Output& output)
     : ambient_(std::move(ambient)), impl_(std::make_unique<Impl>(ambient_, files, output)) {
@@ -108,6 +126,7 @@ void Phases::finish(Exchange& ex) {
   if (ex.waiting) ex.waiting->clear();
   ambient_.times->update(ambient_.loop->wall_seconds());
   impl_->write_access_logs(ex);
+  count_request(ex, ambient_);
 }
 
 void Phases::log_error(const Exchange& ex, LogLevel level, std::string_view text, int errno_value) {

@@ -96,6 +96,7 @@ Handler handler_of(const config::LocConf& conf) {
   if (conf.fastcgi.pass) return Handler::kApp;
   if (conf.stub_status) return Handler::kStubStatus;
   if (conf.empty_gif) return Handler::kEmptyGif;
+  if (conf.metrics) return Handler::kMetrics;
   return Handler::kStatic;
 }
 

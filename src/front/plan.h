@@ -21,7 +21,7 @@
 
 namespace bulkhead::front {
 
-enum class Handler : uint8_t { kStatic, kApp, kStubStatus, kEmptyGif };
+enum class Handler : uint8_t { kStatic, kApp, kStubStatus, kEmptyGif, kMetrics };
 
 // One peer of an upstream: a socket, or a site of ours behind that address.
 struct PeerPlan {

@@ -43,6 +43,7 @@ Result<std::unique_ptr<ServerLoop>> ServerLoop::create(FrontShared& shared, Hook
   loop->pools_ = std::make_unique<FastcgiService>(
       *loop->events_, *loop->sites_,
       [self = loop.get()](LogLevel level, std::string_view text) { self->log_main(level, text); });
+  loop->pools_->counters = &loop->shares_.counters();
   loop->pools_->on_empty = [self = loop.get()] {
     if (self->quitting_) self->check_settled();
   };
@@ -60,6 +61,10 @@ Result<std::unique_ptr<ServerLoop>> ServerLoop::create(FrontShared& shared, Hook
   ambient.hostname = shared.hostname;
   ambient.times = &loop->time_;
   ambient.shares = &loop->shares_;
+  loop->metrics_ = std::make_unique<MetricsDesk>(*loop->events_, [self = loop.get()] {
+    if (self->hooks_.metrics) self->hooks_.metrics();
+  });
+  ambient.metrics = loop->metrics_.get();
   loop->phases_ = std::make_unique<Phases>(std::move(ambient), *loop->files_, *loop);
   return loop;
 }

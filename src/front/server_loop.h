@@ -21,6 +21,7 @@
 #include "front/input_buffer.h"
 #include "front/listener.h"
 #include "front/log_shares.h"
+#include "front/metrics_desk.h"
 #include "front/path_logs.h"
 #include "front/phases.h"
 #include "front/runtime.h"
@@ -31,6 +32,7 @@
 #include "front/turn_order.h"
 #include "http/date.h"
 #include "loop/event_loop.h"
+#include "sys/shared_memory.h"
 
 namespace bulkhead::front {
 
@@ -43,6 +45,7 @@ struct FrontShared {
   uint32_t loops = 1;
   std::string hostname;
   SiteShares shares;
+  sys::Mapping site_blocks;  // ipc/site_block.h; empty: nothing is counted
 };
 
 class ServerLoop : public Output {
@@ -53,6 +56,8 @@ class ServerLoop : public Output {
     std::function<void(uint32_t site, std::string_view why)> refused;
     // No request of an older generation than this one is left; after quit(): none at all.
     std::function<void(uint64_t generation)> settled;
+    // Somebody asks for the metrics: they are wanted at metrics().
+    std::function<void()> metrics;
   };
   static Result<std::unique_ptr<ServerLoop>> create(FrontShared& shared, Hooks hooks);
   ~ServerLoop() override;
@@ -74,6 +79,7 @@ class ServerLoop : public Output {
   [[nodiscard]] BlockPool& blocks() { return blocks_; }
   [[nodiscard]] FrontShared& shared() { return shared_; }
   [[nodiscard]] LoopShares& shares() { return shares_; }
+  [[nodiscard]] MetricsDesk& metrics() { return *metrics_; }
   [[nodiscard]] const std::shared_ptr<LoopGeneration>& generation() const { return current_; }
   [[nodiscard]] const config::Server& default_server(const Listener& listener) const;
   // Whose opener makes spool files for this request.
@@ -140,6 +146,7 @@ class ServerLoop : public Output {
   std::unique_ptr<LogShares> log_shares_;
   std::unique_ptr<SpoolPace> spool_pace_;
   std::vector<Place> line_, served_;  // ready in this iteration; and being served
+  std::unique_ptr<MetricsDesk> metrics_;
   std::unique_ptr<Phases> phases_;
   BlockPool blocks_;
   std::shared_ptr<LoopGeneration> current_;

@@ -35,7 +35,10 @@ Site& SiteClient::Impl::site(uint32_t id) {
       s.waking = false;
       fail_waiting(s, AppError::kConnectTimeout, "the site was not started in time", EHOSTDOWN);
     });
-    if (shares != nullptr) entry->share = &shares->of(id);
+    if (shares != nullptr) {
+      entry->share = &shares->of(id);
+      entry->block = &shares->counters().of(id);
+    }
   }
   return *entry;
 }
@@ -200,14 +203,14 @@ void SiteClient::Impl::publish_queue(Site& site) {
   const auto size = static_cast<uint32_t>(site.queue.size());
   if (site.share == nullptr || size == site.published) return;
   site.share->queued.fetch_add(size - site.published, std::memory_order_relaxed);
+  store_relaxed(site.block->queued, size);
   site.published = size;
 }
 
 std::unique_ptr<AppStream> SiteClient::start(const AppRequest& request, AppListener* listener) {
   Site& site = impl_->site(request.site);
   auto stream = std::make_unique<RingStream>(*impl_, site, request, listener);
-  stream->counted = true;
-  ++impl_->outstanding;
+  impl_->count_in(*stream);
   if (site.up && site.up->ring() == nullptr) {
     stream->fail(AppError::kConnect, "the site runs no PHP");
   } else if (!site.up || !site.queue.empty()) {
@@ -268,14 +271,24 @@ void SiteClient::Impl::stream_gone(RingStream& stream) {
   if (stream.link() != nullptr) stream.link()->drop(stream);
   if (stream.failing) std::erase(failing, &stream);
   stream.failing = false;
-  if (stream.counted) --outstanding;
-  stream.counted = false;
+  count_out(stream);
+}
+
+void SiteClient::Impl::count_in(RingStream& stream) {
+  stream.counted = true;
+  ++outstanding;
+  if (auto* block = stream.site().block) store_relaxed(block->active, block->active + 1);
+}
+
+void SiteClient::Impl::count_out(RingStream& stream) {
+  if (!std::exchange(stream.counted, false)) return;
+  --outstanding;
+  if (auto* block = stream.site().block) store_relaxed(block->active, block->active - 1);
 }
 
 void SiteClient::Impl::stream_failed(RingStream& stream) {
   stream.failing = true;
-  stream.counted = true;
-  ++outstanding;
+  count_in(stream);
   failing.push_back(&stream);
 }
 

@@ -12,6 +12,7 @@
 #include <unordered_map>
 
 #include "config/snapshot.h"
+#include "front/site_counters.h"
 
 namespace bulkhead::front {
 
@@ -67,7 +68,7 @@ class SiteShares {
   std::unordered_map<uint32_t, std::unique_ptr<SiteShare>> shares_;
 };
 
-// A loop's own way to the shares it has used: no lock.
+// A loop's own way to the shares it has used (no lock), and what it counts for each site.
 class LoopShares {
  public:
   explicit LoopShares(SiteShares& all) : all_(all) {}
@@ -76,8 +77,10 @@ class LoopShares {
     if (share == nullptr) share = &all_.of(site);
     return *share;
   }
+  [[nodiscard]] LoopCounters& counters() { return counters_; }
 
  private:
+  LoopCounters counters_;
   SiteShares& all_;
   std::unordered_map<uint32_t, SiteShare*> known_;
 };

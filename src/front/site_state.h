@@ -31,6 +31,7 @@ struct Site {
   std::vector<std::unique_ptr<SiteLink>> draining;  // stopped; what runs there may finish
   std::deque<RingStream*> queue;                    // requests without a slot, oldest first
   SiteShare* share = nullptr;
+  ipc::SiteBlock* block = nullptr;   // its numbers for master; with `share`
   uint32_t published = 0;            // of the queue: counted in `share`
   std::vector<FileOperation> files;  // questions without a channel
 };
@@ -43,6 +44,9 @@ struct SiteClient::Impl : RingStream::Owner, SiteLink::Owner {
   void wake(Site& site);
   void fail_waiting(Site& site, AppError error, std::string_view detail, int file_error);
   void dispatch(Site& site);
+  // An exchange with the site begins, or is over.
+  void count_in(RingStream& stream);
+  void count_out(RingStream& stream);
   // The queue has changed.
   void publish_queue(Site& site);
   void enqueue(Site& site, RingStream& stream, const AppRequest& request);

@@ -90,6 +90,7 @@ class Steps : public RewriteHost {
   Next send_listing(Exchange& ex, const FileRef& listing, std::string_view path);
   Next stub_status(Exchange& ex);
   Next empty_gif(Exchange& ex);
+  Next metrics(Exchange& ex);
   Next try_final(Exchange& ex, const config::TryFiles& conf);
   // routing
   void enter_location(Exchange& ex, const LocationPlan& plan);

@@ -29,6 +29,7 @@ enum class Op : uint16_t {
   kConfigured = 11,   // u64 generation: front now serves this snapshot
   kDrained = 12,      // u64 generation: no connection of an older generation remains
   kSiteRefused = 13,  // u32 site id: its channel broke protocol; stop it
+  kWantMetrics = 14,  // -; a client asks for what bulkhead_metrics answers: kMetrics follows
   // zygote -> master
   kForked = 20,      // ForkedBody + pidfd
   kForkFailed = 21,  // u32 site id, i32 errno
@@ -47,6 +48,8 @@ enum class Op : uint16_t {
       105,  // SiteUpBody + fds: [bell memfd, then per loop: segment memfd, wake eventfd, channel]
   kSiteDown = 106,  // SiteDownBody
   kQuit = 107,      // graceful: stop accepting, finish, exit
+  kCounters = 108,  // u32 loops + memfd (site_block.h); before the first kSnapshot
+  kMetrics = 109,   // - + memfd of the text; without one: it could not be had
   // master -> zygote
   kFork = 120,  // ForkBody + fds: [pool config memfd, master channel, access log or -, bell, then
                 // per loop segment, eventfd, channel; the group when has_group]

@@ -69,6 +69,12 @@ std::string_view json_value(std::string_view json, std::string_view name, size_t
   return json.substr(at, json.find_first_of(",}]", at) - at);
 }
 
+// "34M" of a number of bytes; "-" of none.
+std::string megabytes(const std::string& bytes) {
+  const uint64_t count = std::strtoull(bytes.c_str(), nullptr, 10);
+  return count == 0 ? "-" : std::to_string((count + (1 << 20) - 1) >> 20) + "M";
+}
+
 void print_site(std::string_view site, std::string* out) {
   char line[256];
   auto text = [&](std::string_view name) { return std::string(json_value(site, name)); };
@@ -80,15 +86,17 @@ void print_site(std::string_view site, std::string* out) {
     ++workers;
     for (char c : list) workers += c == ',';
   }
-  std::snprintf(line, sizeof line, "%5s  %-24s %-16s %-6s %-10s %9zu %7zu  ", text("id").c_str(),
-                text("name").c_str(), text("user").c_str(), text("kind").c_str(),
-                text("state").c_str(), processes, workers);
+  std::snprintf(line, sizeof line, "%5s  %-24s %-16s %-6s %-10s %9zu %7zu %7s %9s  ",
+                text("id").c_str(), text("name").c_str(), text("user").c_str(),
+                text("kind").c_str(), text("state").c_str(), processes, workers,
+                megabytes(text("memory_bytes")).c_str(), text("all").c_str());
   *out += line;
   std::string walls = text("sandbox") == "off" ? "OFF" : text("sandbox");
   if (text("sandbox") != "off" && !text("layers_off").empty()) {
     walls += ", WITHOUT " + text("layers_off");
   }
   if (text("view") == "wide") walls += ", wide view";
+  if (!text("why").empty()) walls += "; cannot start: " + text("why");
   *out += walls + "\n";
 }
 
@@ -134,8 +142,9 @@ std::string status_table(std::string_view json) {
   if (text("landlock_abi") == "0") out += "no Landlock on this kernel: one wall less\n";
   out += limits_line(json);
   char line[256];
-  std::snprintf(line, sizeof line, "%5s  %-24s %-16s %-6s %-10s %9s %7s  %s\n", "site", "name",
-                "user", "kind", "state", "processes", "workers", "sandbox");
+  std::snprintf(line, sizeof line, "%5s  %-24s %-16s %-6s %-10s %9s %7s %7s %9s  %s\n", "site",
+                "name", "user", "kind", "state", "processes", "workers", "memory", "requests",
+                "sandbox");
   out += line;
   size_t at = json.find("\"sites\":[");
   while (at != std::string_view::npos &&
@@ -202,16 +211,18 @@ int signal_bulkhead(const Options& options, const std::string& verb) {
 
 int show_status(const Options& options, Form form) {
   auto path = find_pid_path(options);
-  auto json = path ? ask_status(*path) : Result<std::string>(std::unexpected(path.error()));
+  const char* question = form == Form::kMetrics ? "metrics" : "status";
+  auto json =
+      path ? ask_master(*path, question) : Result<std::string>(std::unexpected(path.error()));
   if (!json) {
     complain("no server answers: " + json.error().describe());
     return 3;  // "not running", as init scripts say it
   }
   if (json->empty()) {
-    complain("not allowed: only root may ask");
+    complain("no answer: only root, or the user the server runs as, may ask");
     return 4;
   }
-  sys::write_all(kOut, form == Form::kJson ? *json : status_table(*json));
+  sys::write_all(kOut, form == Form::kTable ? status_table(*json) : *json);
   return 0;
 }
 

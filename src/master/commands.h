@@ -23,7 +23,7 @@ int signal_nginx(const Options& options, const std::string& signal);
 int signal_bulkhead(const Options& options, const std::string& verb);
 
 // `bulkhead status`: a table for people, or the JSON itself.
-enum class Form : uint8_t { kTable, kJson };
+enum class Form : uint8_t { kTable, kJson, kMetrics };
 int show_status(const Options& options, Form form);
 
 // Becomes bulkhead-master (same pid).  Returns only when that fails, with the exit code.

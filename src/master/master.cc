@@ -331,8 +331,10 @@ void Master::write_pid() {
 }
 
 void Master::open_control() {
-  auto control =
-      ControlSocket::create(*loop_, control_path(pid_path_), [this] { return status_json(); });
+  auto control = ControlSocket::create(*loop_, control_path(pid_path_),
+                                       [this](std::string_view question, sys::Fd connection) {
+                                         answer(question, std::move(connection));
+                                       });
   if (control) {
     control_ = std::move(*control);
   } else {

@@ -21,7 +21,10 @@
 #include "master/log.h"
 #include "master/options.h"
 #include "master/plan.h"
+#include "master/reports.h"
+#include "master/site_counters.h"
 #include "master/sites.h"
+#include "master/status.h"
 #include "sys/process.h"
 #include "sys/signals.h"
 
@@ -91,6 +94,7 @@ class Master {
   // master_children.cc: front and zygotes
   Status start_front();
   Status launch_front(FrontSettings settings);
+  void give_counters();
   void configure_front();
   bool send_chunks(ipc::Op op, const std::vector<sys::FdRef>& fds);
   void on_front_message(uint32_t number, ipc::Op op, std::string_view payload);
@@ -144,7 +148,14 @@ class Master {
   void begin_stop(Stop how);
   void maybe_stopped();
   void finish();
-  [[nodiscard]] std::string status_json() const;
+
+  // status.cc: questions of people and programs
+  void answer(std::string_view question, sys::Fd connection);
+  void write_metrics(uint32_t front);
+  [[nodiscard]] std::string brief_json() const;
+  [[nodiscard]] std::string status_json(const std::string& brief) const;
+  [[nodiscard]] std::string metrics() const;
+  [[nodiscard]] std::vector<SiteView> site_views() const;
   [[nodiscard]] bool speaks_nginx() const { return options_.kind != Kind::kFpm; }
   [[nodiscard]] bool speaks_fpm() const {
     return options_.kind == Kind::kFpm || (now_.fpm && options_.kind == Kind::kServe);
@@ -161,6 +172,8 @@ class Master {
   std::optional<sys::SignalSource> signals_;
   SignalHandler signal_handler_{*this};
   Reaper reaper_;
+  Reports reports_{reaper_};
+  SiteCounters counters_;
   Listeners listeners_{log_};
   std::unique_ptr<ChildProcess> front_;
   uint32_t front_number_ = 0, next_front_ = 1;

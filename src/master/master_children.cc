@@ -66,12 +66,21 @@ Status Master::launch_front(FrontSettings settings) {
   front_ready_ = false;
   front_settings_ = std::move(settings);
   sites_->use_front(number, front_settings_.loops);
+  give_counters();
   if (speaks_nginx()) {
     if (state_ == State::kStarting) log_.nginx(LogLevel::kNotice, "start worker processes");
     log_.nginx(LogLevel::kNotice, "start worker process " + std::to_string(front_->pid()));
   }
   configure_front();
   return {};
+}
+
+// What front counts in.  Without it front serves, and the numbers of sites stay as they are.
+void Master::give_counters() {
+  auto memory = counters_.begin(front_number_, front_settings_.loops);
+  if (!memory) return log_.nginx(LogLevel::kWarn, "no counts: " + memory.error().describe());
+  const sys::FdRef fds[] = {*memory};
+  front_->send(ipc::Op::kCounters, ipc::body_bytes(front_settings_.loops), fds);
 }
 
 bool Master::send_chunks(ipc::Op op, const std::vector<sys::FdRef>& fds) {
@@ -94,6 +103,7 @@ bool Master::send_chunks(ipc::Op op, const std::vector<sys::FdRef>& fds) {
 
 void Master::configure_front() {
   ++generation_;
+  counters_.know(now_.snapshot.sites);
   now_.snapshot.generation = generation_;
   std::string bytes = config::serialise(now_.snapshot);
   auto memory = sys::create_sealed("snapshot", bytes);
@@ -132,6 +142,9 @@ void Master::on_front_message(uint32_t number, ipc::Op op, std::string_view payl
         maybe_started();
       }
       break;
+    case ipc::Op::kWantMetrics:
+      write_metrics(number);
+      break;
     default: {
       std::vector<sys::Fd> none;
       (void)take_site_request(*sites_, number, op, payload, none);
@@ -157,6 +170,7 @@ void Master::on_front_ended(uint32_t number, pid_t pid, const sys::Ended& ended,
     log_.fpm(FpmLevel::kWarning, "front " + text);
   }
   sites_->front_ended(number);
+  counters_.end(number);
   if (old != old_fronts_.end()) {
     // It is running one of its own callbacks.
     loop_->defer([dead = std::make_shared<OldFront>(std::move(old->second))] {});

@@ -37,7 +37,7 @@ std::string json_list(uint8_t set, bool disk) {
   return "[" + out + "]";
 }
 
-std::string json_text(const std::string& text) {
+std::string quoted(const std::string& text) {
   std::string out = "\"";
   for (char c : text) {
     if (c == '"' || c == '\\') out += '\\';
@@ -206,12 +206,18 @@ sys::FdRef Shares::front_group() {
   return front_;
 }
 
+std::string Shares::group_of(const std::string& site) const {
+  auto at = sites_.find(site);
+  if (!tree_ || at == sites_.end() || !at->second.group) return "";
+  return tree_->path() + "/" + at->second.group->name();
+}
+
 std::string Shares::status_json() const {
   const uint8_t have = controllers();
-  return "{\"group\":" + json_text(tree_ ? tree_->path() : "") +
+  return "{\"group\":" + quoted(tree_ ? tree_->path() : "") +
          ",\"controllers\":" + json_list(have, disk_) + ",\"missing\":" +
          json_list(static_cast<uint8_t>(sandbox::kAllControllers & ~have), !disk_) +
-         ",\"why\":" + json_text(why_) + "}";
+         ",\"why\":" + quoted(why_) + "}";
 }
 
 }  // namespace bulkhead::master

@@ -56,6 +56,8 @@ class Shares {
   bool end(Run run);
   // The group that front begins in; invalid where there is none.
   [[nodiscard]] sys::FdRef front_group();
+  // Where the site's group is; "" without one.
+  [[nodiscard]] std::string group_of(const std::string& site) const;
   // For `bulkhead status`: {"group":...,"controllers":[...],"missing":[...],"why":...}; "disk" is
   // in one of the lists, too.
   [[nodiscard]] std::string status_json() const;

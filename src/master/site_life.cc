@@ -5,6 +5,8 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 
+#include <algorithm>
+
 #include "ring/layout.h"
 #include "sandbox/cgroup.h"
 #include "sandbox/confine.h"
@@ -16,6 +18,20 @@
 #include "sys/sockets.h"
 
 namespace bulkhead::master {
+namespace {
+
+constexpr size_t kExplanationMax = 512;
+
+// A site's last words as one line that no terminal and no JSON reader stumbles over.
+std::string visible(std::string_view text) {
+  std::string out(text.substr(0, kExplanationMax));
+  if (out.empty()) return "it cannot start";
+  std::replace_if(
+      out.begin(), out.end(), [](unsigned char c) { return c < 0x20 || c >= 0x7f; }, '?');
+  return out;
+}
+
+}  // namespace
 
 Result<SiteEnds> SiteEnds::create(bool has_pool, uint32_t loops) {
   SiteEnds ends;
@@ -177,7 +193,7 @@ void SiteLife::on_message(ipc::Op op, std::string_view payload) {
       hooks_.on_log(this, static_cast<uint8_t>(payload[0]), payload.substr(1));
       break;
     case ipc::Op::kPoolFailed:
-      explained_ = true;
+      explanation_ = visible(payload);
       hooks_.on_log(this, static_cast<uint8_t>(config::FpmLevel::kError), payload);
       break;
     default:

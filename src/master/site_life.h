@@ -77,7 +77,8 @@ class SiteLife {
   [[nodiscard]] bool ready() const { return ready_; }
   [[nodiscard]] bool stopping() const { return stopping_; }
   // It has said why it cannot start.
-  [[nodiscard]] bool explained() const { return explained_; }
+  [[nodiscard]] bool explained() const { return !explanation_.empty(); }
+  [[nodiscard]] const std::string& explanation() const { return explanation_; }
   [[nodiscard]] const sys::Ended& how() const { return how_; }
   [[nodiscard]] Millis lived() const;
 
@@ -109,7 +110,7 @@ class SiteLife {
   Watch watch_;
   sys::Child child_;
   bool watched_ = false, ready_ = false, stopping_ = false, over_ = false;
-  bool explained_ = false;
+  std::string explanation_;  // one line, bounded
   sys::Ended how_;
   std::unique_ptr<ipc::Channel> channel_;
   std::unique_ptr<loop::Timer> patience_;

@@ -223,6 +223,7 @@ SiteLife* Sites::launch(Site& site, Announce when, uint32_t front) {
     problem(site, "cannot start: " + begun.error().describe());
     (void)w_.shares.end(std::move(life->share));
     site.failed = site.cannot_start = true;
+    site.why = begun.error().describe();
     // The caller may be inside one of its callbacks.
     w_.loop.defer([dead = std::shared_ptr<SiteLife>(std::move(owned))] {});
     return nullptr;

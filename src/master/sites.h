@@ -97,6 +97,9 @@ class Sites {
     std::string sandbox, layers_off;  // "on", "strict", "off"; "view, pid"
     bool wide = false;
     bool has_pool;
+    std::string php;  // version as configured, "" for the default
+    std::string why;  // the newest start failed: its last words
+    uint32_t workers_max = 0, restarts = 0;
     std::vector<pid_t> pids;
   };
   [[nodiscard]] std::vector<Report> report() const;
@@ -112,6 +115,8 @@ class Sites {
     std::unique_ptr<loop::Timer> restart;
     bool failed = false;              // the last life never became ready
     bool cannot_start = false;        // and said why, or could not even be made
+    uint32_t restarts = 0;            // lives that ended unasked
+    std::string why;                  // with cannot_start
     uint32_t lines = 0, dropped = 0;  // log lines this second
     int64_t second = 0;
   };

@@ -104,6 +104,7 @@ void Sites::on_ready(SiteLife* life) {
   Site* site = find(life->site());
   if (site == nullptr) return;
   site->failed = site->cannot_start = false;
+  site->why.clear();
   if (site->replacement == life) {
     // The new one takes over; the old one finishes what it has.
     SiteLife* old = std::exchange(site->current, std::exchange(site->replacement, nullptr));
@@ -196,7 +197,9 @@ void Sites::on_ended(SiteLife* life) {
     site->current = nullptr;
     site->failed = !life->ready();
     site->cannot_start = life->explained();
+    if (life->explained()) site->why = life->explanation();
     if (!stopping_) {
+      ++site->restarts;
       if (site->spec.has_pool && life->ready()) log_end(*life);
       if (!site->spec.has_pool) {
         problem(*site,
@@ -230,6 +233,12 @@ std::vector<Sites::Report> Sites::report() const {
     one.layers_off =
         sandbox::layer_names(static_cast<sandbox::LayerSet>(sandbox::kAllLayers & ~policy.layers));
     one.wide = policy.wide;
+    one.php = site.spec.pool.php_version;
+    one.why = site.why;
+    one.restarts = site.restarts;
+    if (site.spec.has_pool) {
+      one.workers_max = static_cast<uint32_t>(std::max(site.spec.pool.max_children, 1));
+    }
     one.user = site.spec.identity ? site.spec.identity->name : sys::user_name(::getuid());
     if (site.current != nullptr) one.state = site.current->ready() ? "up" : "starting";
     if (site.current == nullptr && site.failed) one.state = "failed";

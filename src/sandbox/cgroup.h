@@ -67,6 +67,8 @@ class SiteGroup {
   Result<std::unique_ptr<RunGroup>> begin_run(uint32_t number);
   // How often the kernel ended processes because the site had used its memory up.
   [[nodiscard]] uint64_t memory_ends() const;
+  // Of its directory below GroupTree::path().
+  [[nodiscard]] const std::string& name() const { return name_; }
   // When no run is left.
   bool remove();
 

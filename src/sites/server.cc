@@ -33,6 +33,12 @@ std::string text_of(const json& object, const char* name) {
   return object.contains(name) && object[name].is_string() ? object[name].get<std::string>() : "";
 }
 
+uint64_t number_of(const json& object, const char* name) {
+  return object.is_object() && object.contains(name) && object[name].is_number()
+             ? object[name].get<uint64_t>()
+             : 0;
+}
+
 void read_sites(const json& list, ServerStatus* status) {
   if (!list.is_array()) return;
   for (const json& item : list) {
@@ -42,6 +48,11 @@ void read_sites(const json& list, ServerStatus* status) {
     site.kind = text_of(item, "kind");
     site.sandbox = text_of(item, "sandbox");
     site.user = text_of(item, "user");
+    site.php = text_of(item, "php");
+    site.memory_bytes = number_of(item, "memory_bytes");
+    site.last_request = static_cast<int64_t>(number_of(item, "last_request"));
+    site.workers_busy = number_of(item, "workers_busy");
+    if (item.contains("requests")) site.requests = number_of(item["requests"], "all");
     if (!item.contains("processes") || !item["processes"].is_array()) continue;
     for (const json& process : item["processes"]) {
       if (!process.is_object() || !process.contains("pid") || !process["pid"].is_number()) continue;
@@ -104,8 +115,10 @@ Result<std::string> pid_path(const Places& places) {
   return TRY(load_all(places)).model->pid_path;
 }
 
-std::optional<ServerStatus> ask_server(const std::string& pid_path) {
-  auto text = master::ask_status(pid_path);
+namespace {
+
+std::optional<ServerStatus> ask(const std::string& pid_path, const char* question) {
+  auto text = master::ask_master(pid_path, question);
   const json whole = json::parse(text ? *text : "", nullptr, false);
   if (!whole.is_object() || !whole.contains("pid") || !whole["pid"].is_number()) return {};
   ServerStatus status;
@@ -117,8 +130,14 @@ std::optional<ServerStatus> ask_server(const std::string& pid_path) {
   return status;
 }
 
+}  // namespace
+
+std::optional<ServerStatus> ask_server(const std::string& pid_path) {
+  return ask(pid_path, "status");
+}
+
 Result<bool> reload_server(const std::string& pid_path) {
-  const auto before = ask_server(pid_path);
+  const auto before = ask(pid_path, "brief");
   if (!before) return false;
   const sys::Fd server = TRY(sys::open_pidfd(static_cast<pid_t>(before->pid)));
   // What has the number now is a server, and still runs after that was read: so it is its
@@ -134,7 +153,7 @@ Result<bool> reload_server(const std::string& pid_path) {
   while (Clock::now() < until) {
     std::this_thread::sleep_for(pause);
     pause = std::min(pause * 2, kLongestPause);
-    const auto now = ask_server(pid_path);
+    const auto now = ask(pid_path, "brief");
     pollfd ended{server.get(), POLLIN, 0};  // readable also while nobody has reaped it
     if (!now && ::poll(&ended, 1, 0) > 0) {
       return fail("the server ended while it reloaded: see its error log");

@@ -20,8 +20,11 @@ struct SiteStatus {
   std::string state;  // "asleep", "awake" ... as `bulkhead status` says it
   std::string kind;   // "pool", "files"
   std::string sandbox, user;
+  std::string php;  // version
   std::vector<int> processes;
-  size_t workers = 0;
+  size_t workers = 0, workers_busy = 0;
+  uint64_t memory_bytes = 0, requests = 0;
+  int64_t last_request = 0;  // seconds since 1970; 0: none yet
 };
 struct ServerStatus {
   int pid = 0;

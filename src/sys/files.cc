@@ -214,4 +214,10 @@ bool write_all(FdRef fd, std::string_view bytes) {
   return true;
 }
 
+Result<uint64_t> size_of(FdRef fd) {
+  struct stat st {};
+  if (::fstat(fd.get(), &st) < 0) return fail_errno("fstat() failed");
+  return static_cast<uint64_t>(st.st_size);
+}
+
 }  // namespace bulkhead::sys

@@ -35,5 +35,6 @@ Status rename_file(const std::string& from, const std::string& to);
 // Writes everything; Blocks: while the descriptor does.  False on error.
 bool write_all(FdRef fd, std::string_view bytes);
 [[nodiscard]] Result<Fd> duplicate(FdRef fd);
+[[nodiscard]] Result<uint64_t> size_of(FdRef fd);
 
 }  // namespace bulkhead::sys

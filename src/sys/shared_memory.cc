@@ -45,4 +45,10 @@ Result<Fd> create_shared(const char* name, size_t size) {
   return fd;
 }
 
+Result<Fd> create_text(const char* name) {
+  Fd fd(::memfd_create(name, MFD_CLOEXEC));
+  if (!fd.valid()) return fail_errno(std::string("memfd_create(") + name + ") failed");
+  return fd;
+}
+
 }  // namespace bulkhead::sys

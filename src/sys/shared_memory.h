@@ -37,4 +37,7 @@ class Mapping {
 // For a site: create_shared("bell", kBellBytes), create_shared("segment", kSegmentBytes).
 Result<Fd> create_shared(const char* name, size_t size);
 
+// An empty memfd that grows as it is written.
+Result<Fd> create_text(const char* name);
+
 }  // namespace bulkhead::sys
