@@ -4,7 +4,7 @@ function(bulkhead_program name main)
   target_link_libraries(${name} ${ARGN})
 endfunction()
 foreach(p
-    "bulkhead|bulkhead_main.cc|bulkhead_master bulkhead_cli"
+    "bulkhead|bulkhead_main.cc|bulkhead_master bulkhead_cli bulkhead_top"
     "bulkhead-master|master_main.cc|bulkhead_master"
     "bulkhead-front|front_main.cc|bulkhead_front bulkhead_sandbox"
     "bulkhead-files|files_main.cc|bulkhead_opener"

@@ -4,6 +4,7 @@
 // Runs in: bulkhead.  Input: the administrator's command line.
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,7 @@
 #include "master/nginx_cli.h"
 #include "sandbox/state_dir.h"
 #include "sys/process.h"
+#include "top/top.h"
 
 namespace bulkhead {
 namespace {
@@ -118,6 +120,47 @@ struct Places {
   }
 };
 
+// `bulkhead top`: its options, and what is to be run when it was asked for.
+class TopVerb {
+ public:
+  CLI::App* add_to(CLI::App* app) {
+    verb_ =
+        app->add_subcommand("top", "show the sites live: requests, CPU, memory, latency, workers");
+    std::map<std::string, top::Sort> keys;
+    for (const top::SortKey& one : top::kSortKeys) keys[std::string(one.name)] = one.sort;
+    verb_->add_option("-d,--delay", delay_s_, "seconds between two looks")
+        ->check(CLI::Range(0.1, 3600.0))
+        ->capture_default_str();
+    verb_->add_option("-s,--sort", settings_.sort, "largest first by this")
+        ->transform(CLI::CheckedTransformer(keys).description(
+            "requests, errors, cpu, memory, p50, p99, workers, name"));
+    verb_->add_option("-f,--filter", settings_.filter, "only sites whose name contains this");
+    verb_->add_flag("-b,--batch", settings_.batch, "print tables; for scripts");
+    verb_->add_option("-n,--count", settings_.tables, "with --batch: how many (0: no end)");
+    verb_->add_flag("--once", once_, "print one table, of one --delay");
+    return verb_;
+  }
+  [[nodiscard]] bool parsed() const { return verb_->parsed(); }
+  int run(const Options& options) {
+    auto path = master::find_pid_path(options);
+    if (!path) {
+      std::fprintf(stderr, "bulkhead top: %s\n", path.error().describe().c_str());
+      return 3;
+    }
+    settings_.pid_path = *path;
+    settings_.interval = std::chrono::milliseconds(static_cast<int64_t>(delay_s_ * 1000));
+    if (once_) settings_.tables = 1;
+    settings_.batch = settings_.batch || once_;
+    return top::run(settings_);
+  }
+
+ private:
+  CLI::App* verb_ = nullptr;
+  top::Settings settings_;
+  double delay_s_ = 2;
+  bool once_ = false;
+};
+
 constexpr const char* kMore =
     "\nbulkhead nginx ARGS and bulkhead php-fpm ARGS take the command lines of those programs "
     "(also\n"
@@ -175,11 +218,12 @@ int run_verbs(int argc, char** argv) {
   app.set_version_flag("--version", "bulkhead " BH_VERSION);
   app.require_subcommand(0, 1);
   Places places;
-  bool json = false, dump = false, quiet = false, also_test = false;
+  bool json = false, metrics = false, dump = false, quiet = false, also_test = false;
   CLI::App* serve = app.add_subcommand("serve", "serve in the foreground until told to stop");
   CLI::App* test = app.add_subcommand("test", "check the configuration and exit");
   CLI::App* status = app.add_subcommand("status", "show processes, sites and workers");
-  std::vector<CLI::App*> verbs{serve, test, status};
+  TopVerb top;
+  std::vector<CLI::App*> verbs{serve, test, status, top.add_to(&app)};
   for (auto [name, help] : {std::pair{"reload", "put a changed configuration in force"},
                             {"reopen", "open log files anew, after they were rotated"},
                             {"stop", "stop at once"},
@@ -203,7 +247,9 @@ int run_verbs(int argc, char** argv) {
   serve->add_flag("-t,--test", also_test, "check the configuration and exit");
   test->add_flag("--dump", dump, "print the configuration as it was read");
   test->add_flag("-q,--quiet", quiet, "print only errors and warnings");
-  status->add_flag("--json", json, "as JSON");
+  auto* as_json = status->add_flag("--json", json, "as JSON");
+  status->add_flag("--prometheus", metrics, "as metrics in Prometheus' text format")
+      ->excludes(as_json);
   CLI11_PARSE(app, argc, argv);
   if (app.get_subcommands().empty()) {
     std::fputs(app.help().c_str(), stderr);
@@ -217,8 +263,12 @@ int run_verbs(int argc, char** argv) {
     return master::test_configuration(options);
   }
   if (status->parsed()) {
-    return master::show_status(options, json ? master::Form::kJson : master::Form::kTable);
+    using master::Form;
+    return master::show_status(options, json      ? Form::kJson
+                                        : metrics ? Form::kMetrics
+                                                  : Form::kTable);
   }
+  if (top.parsed()) return top.run(options);
   if (serve->parsed()) {
     options.command_line = joined("bulkhead", {argv + 1, static_cast<size_t>(argc - 1)});
     if (int code = master::recover_sites(options); code != 0) return code;

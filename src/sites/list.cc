@@ -1,6 +1,7 @@
 // bulkhead site list and show.
 //
 // Runs in: bulkhead-site.  Input: records and configuration (root's).
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -33,10 +34,33 @@ std::string state_of(const Record& record, const std::optional<ServerStatus>& se
   auto at = server->sites.find(record.has_pool ? record.name : "@" + record.user);
   return at == server->sites.end() ? "not served" : at->second.state;
 }
-size_t workers_of(const Record& record, const std::optional<ServerStatus>& server) {
-  if (!server) return 0;
-  auto at = server->sites.find(record.name);
-  return at == server->sites.end() ? 0 : at->second.workers;
+
+// What the server says about it; nothing when none runs, or that serves it not.
+SiteStatus status_of(const Record& record, const std::optional<ServerStatus>& server) {
+  if (!server) return {};
+  auto at = server->sites.find(record.has_pool ? record.name : "@" + record.user);
+  return at == server->sites.end() ? SiteStatus() : at->second;
+}
+
+// "34M"; "-" for nothing.
+std::string megabytes(uint64_t bytes) {
+  return bytes == 0 ? "-" : std::to_string((bytes + (1 << 20) - 1) >> 20) + "M";
+}
+
+// "34M of 512M", as far as each is known.
+std::string memory_text(const SiteStatus& now, const config::PoolConfig* pool) {
+  const std::string used = megabytes(now.memory_bytes);
+  return pool == nullptr || pool->limit_memory.empty() ? used : used + " of " + pool->limit_memory;
+}
+
+// "12 s ago", "3 min ago" ...; "-" for never.
+std::string ago(int64_t then) {
+  if (then == 0) return "-";
+  const int64_t seconds = std::max<int64_t>(::time(nullptr) - then, 0);
+  if (seconds < 120) return std::to_string(seconds) + " s ago";
+  if (seconds < 7200) return std::to_string(seconds / 60) + " min ago";
+  if (seconds < 172800) return std::to_string(seconds / 3600) + " h ago";
+  return std::to_string(seconds / 86400) + " d ago";
 }
 
 json to_object(const Record& record, const config::PoolConfig* pool,
@@ -45,7 +69,12 @@ json to_object(const Record& record, const config::PoolConfig* pool,
   out["state"] = state_of(record, server);
   out["names"] = served_names(record);
   out["php"] = php_of(record, pool);
-  out["workers"] = workers_of(record, server);
+  const SiteStatus now = status_of(record, server);
+  out["workers"] = now.workers;
+  out["workers_busy"] = now.workers_busy;
+  out["memory_bytes"] = now.memory_bytes;
+  out["requests"] = now.requests;
+  out["last_request"] = now.last_request == 0 ? json(nullptr) : json(now.last_request);
   out["memory_limit"] = pool == nullptr ? "" : pool->limit_memory;
   return out;
 }
@@ -151,8 +180,8 @@ Status list(const Common& common) {
     std::fprintf(stderr, "bulkhead site: %s\n", read.error().describe().c_str());
   }
   json array = json::array();
-  std::vector<std::vector<std::string>> rows{
-      {"SITE", "STATE", "USER", "PHP", "WORKERS", "MEMORY", "OTHER NAMES"}};
+  std::vector<std::vector<std::string>> rows{{"SITE", "STATE", "USER", "PHP", "WORKERS", "MEMORY",
+                                              "REQUESTS", "LAST REQUEST", "OTHER NAMES"}};
   for (const Record& record : records) {
     const auto* pool = loaded ? pool_named(*loaded, record.name) : nullptr;
     if (common.json) {
@@ -161,10 +190,10 @@ Status list(const Common& common) {
     }
     std::vector<std::string> others = served_names(record);
     others.erase(others.begin());
+    const SiteStatus now = status_of(record, server);
     rows.push_back({record.name, state_of(record, server), record.user, php_of(record, pool),
-                    std::to_string(workers_of(record, server)),
-                    pool == nullptr || pool->limit_memory.empty() ? "-" : pool->limit_memory,
-                    joined(others)});
+                    std::to_string(now.workers), memory_text(now, pool),
+                    std::to_string(now.requests), ago(now.last_request), joined(others)});
   }
   if (common.json) {
     std::printf("%s\n", array.dump(2, ' ', false, json::error_handler_t::replace).c_str());
