@@ -4,7 +4,6 @@
 // Runs in: bulkhead.  Input: the administrator's command line.
 #include <CLI/CLI.hpp>
 #include <cstdio>
-#include <map>
 #include <string>
 #include <vector>
 
@@ -126,14 +125,14 @@ class TopVerb {
   CLI::App* add_to(CLI::App* app) {
     verb_ =
         app->add_subcommand("top", "show the sites live: requests, CPU, memory, latency, workers");
-    std::map<std::string, top::Sort> keys;
-    for (const top::SortKey& one : top::kSortKeys) keys[std::string(one.name)] = one.sort;
+    std::vector<std::string> keys;
+    for (const top::SortKey& one : top::kSortKeys) keys.emplace_back(one.name);
     verb_->add_option("-d,--delay", delay_s_, "seconds between two looks")
         ->check(CLI::Range(0.1, 3600.0))
         ->capture_default_str();
-    verb_->add_option("-s,--sort", settings_.sort, "largest first by this")
-        ->transform(CLI::CheckedTransformer(keys).description(
-            "requests, errors, cpu, memory, p50, p99, workers, name"));
+    verb_->add_option("-s,--sort", sort_, "largest first by this")
+        ->check(CLI::IsMember(keys))
+        ->capture_default_str();
     verb_->add_option("-f,--filter", settings_.filter, "only sites whose name contains this");
     verb_->add_flag("-b,--batch", settings_.batch, "print tables; for scripts");
     verb_->add_option("-n,--count", settings_.tables, "with --batch: how many (0: no end)");
@@ -148,6 +147,9 @@ class TopVerb {
       return 3;
     }
     settings_.pid_path = *path;
+    for (const top::SortKey& one : top::kSortKeys) {
+      if (one.name == sort_) settings_.sort = one.sort;
+    }
     settings_.interval = std::chrono::milliseconds(static_cast<int64_t>(delay_s_ * 1000));
     if (once_) settings_.tables = 1;
     settings_.batch = settings_.batch || once_;
@@ -157,6 +159,7 @@ class TopVerb {
  private:
   CLI::App* verb_ = nullptr;
   top::Settings settings_;
+  std::string sort_ = "requests";
   double delay_s_ = 2;
   bool once_ = false;
 };

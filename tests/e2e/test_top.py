@@ -16,6 +16,7 @@ import time
 import pytest
 
 from harness.servers import BIN, Bulkhead, wait_for
+from harness.sites import Machine
 from harness.users import users
 
 serial = itertools.count(1)
@@ -271,3 +272,29 @@ def test_a_server_that_ends_and_comes_back_is_shown(server, top):
     os.remove(server.out)
     server.start()
     top.wait(lambda p: 'no server answers' not in p[-1], 'the server again')
+
+
+def test_restart_of_a_site_made_by_bulkhead_site():
+    machine = Machine()
+    try:
+        machine.start()
+        name = machine.add('shop')
+        assert machine.answer(name).status == 200
+
+        def pool():
+            return {pid for pid, facts in machine.descendants().items() if facts[2] == f'bulkhead: pool {name}'}
+        before = wait_for(pool, why='the pool')
+        words = [os.path.join(BIN, 'bulkhead'), 'top', '--config', machine.nginx_conf, '-d', '0.3', '-f', name]
+        terminal = Terminal(words, columns=120, env=machine.env)
+        try:
+            terminal.wait(lambda p: name in '\n'.join(p[3:-1]), 'the site')
+            terminal.press('R')
+            terminal.wait(lambda p: p[-1].startswith('restart '), 'the question')
+            terminal.press('y')
+            terminal.wait(lambda p: p[-1] == f'site {name} restarted', 'the restart')
+            assert machine.answer(name).status == 200
+            assert pool() and not pool() & before
+        finally:
+            terminal.close()
+    finally:
+        machine.remove()
