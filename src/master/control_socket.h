@@ -1,6 +1,6 @@
 // A unix socket beside the pid file that answers one question per connection, for root only:
-// "status\n" (JSON), "brief\n" (the same without sites and processes: at once), "metrics\n"
-// (Prometheus text).
+// "status\n" (JSON), "sites\n" (the same without what sites take), "brief\n" (without sites: at
+// once), "metrics\n" (Prometheus text).
 //
 // Runs in: master.  Input: connections of root (or of the user who runs us without root).
 #pragma once

@@ -153,9 +153,9 @@ class Master {
   void answer(std::string_view question, sys::Fd connection);
   void write_metrics(uint32_t front);
   [[nodiscard]] std::string brief_json() const;
-  [[nodiscard]] std::string status_json(const std::string& brief) const;
+  [[nodiscard]] std::string status_json(const std::string& brief, Depth depth) const;
   [[nodiscard]] std::string metrics() const;
-  [[nodiscard]] std::vector<SiteView> site_views() const;
+  [[nodiscard]] std::vector<SiteView> site_views(Depth depth) const;
   [[nodiscard]] bool speaks_nginx() const { return options_.kind != Kind::kFpm; }
   [[nodiscard]] bool speaks_fpm() const {
     return options_.kind == Kind::kFpm || (now_.fpm && options_.kind == Kind::kServe);

@@ -91,12 +91,17 @@ uint64_t ticks_of_stat(std::string_view stat) {
   return sum;
 }
 
-SiteFigures FigureReader::read(const std::vector<pid_t>& pids, const std::string& group) const {
+SiteFigures FigureReader::processes_of(const std::vector<pid_t>& pids) {
   SiteFigures out;
   for (pid_t pid : pids) {
     out.processes.push_back({pid, children_of(pid)});
     out.workers += out.processes.back().workers.size();
   }
+  return out;
+}
+
+SiteFigures FigureReader::read(const std::vector<pid_t>& pids, const std::string& group) const {
+  SiteFigures out = processes_of(pids);
   if (pids.empty()) return out;
   bool has_cpu = false;
   if (!group.empty()) {

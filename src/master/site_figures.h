@@ -37,6 +37,8 @@ class FigureReader {
       : until_(std::chrono::steady_clock::now() + budget) {}
   // `pids`: the first process of each run. `group`: the site's control group, "" without.
   [[nodiscard]] SiteFigures read(const std::vector<pid_t>& pids, const std::string& group) const;
+  // Only processes and workers.
+  [[nodiscard]] static SiteFigures processes_of(const std::vector<pid_t>& pids);
 
  private:
   std::chrono::steady_clock::time_point until_;

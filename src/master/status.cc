@@ -121,7 +121,7 @@ std::string Master::brief_json() const {
          ",\"landlock_abi\":" + std::to_string(sandbox::landlock_abi());
 }
 
-std::string Master::status_json(const std::string& brief) const {
+std::string Master::status_json(const std::string& brief, Depth depth) const {
   std::string out =
       "{" + brief + ",\"time\":" + std::to_string(Moment::now().seconds) + ",\"processes\":[";
   if (front_ != nullptr && front_->running()) {
@@ -137,13 +137,13 @@ std::string Master::status_json(const std::string& brief) const {
     if (is_served(listen)) out += (out.back() == '[' ? "" : ",") + json_text(listen.text);
   }
   out += "],\"sites\":[";
-  for (const SiteView& view : site_views()) {
+  for (const SiteView& view : site_views(depth)) {
     out += (out.back() == '[' ? "" : ",") + json_of(view);
   }
   return out + "]}\n";
 }
 
-std::vector<SiteView> Master::site_views() const {
+std::vector<SiteView> Master::site_views(Depth depth) const {
   std::string default_php;
   if (auto program = find_php_program("")) {
     const size_t at = program->rfind("bulkhead-php");
@@ -155,7 +155,9 @@ std::vector<SiteView> Master::site_views() const {
   for (Sites::Report& site : sites_->report()) {
     SiteView view;
     if (auto at = totals.find(site.name); at != totals.end()) view.counts = at->second;
-    view.figures = figures.read(site.pids, shares_->group_of(site.name));
+    view.figures = depth == Depth::kProcesses
+                       ? FigureReader::processes_of(site.pids)
+                       : figures.read(site.pids, shares_->group_of(site.name));
     if (site.has_pool && site.php.empty()) site.php = default_php;
     view.site = std::move(site);
     out.push_back(std::move(view));
@@ -166,7 +168,7 @@ std::vector<SiteView> Master::site_views() const {
 std::string Master::metrics() const {
   const ServerView server{BH_VERSION, now_.snapshot.role, started_at_, Moment::now().seconds,
                           configured_};
-  return metrics_text(server, site_views());
+  return metrics_text(server, site_views(Depth::kFigures));
 }
 
 void Master::answer(std::string_view question, sys::Fd connection) {
@@ -178,8 +180,9 @@ void Master::answer(std::string_view question, sys::Fd connection) {
   Reports::Order order;
   order.out = std::move(connection);
   order.needs = [this] { return counters_.memory(); };
-  if (question == "status") {
-    order.text = [this, brief = brief_json()] { return status_json(brief); };
+  if (question == "status" || question == "sites") {
+    const Depth depth = question == "sites" ? Depth::kProcesses : Depth::kFigures;
+    order.text = [this, depth, brief = brief_json()] { return status_json(brief, depth); };
   } else if (question == "metrics") {
     order.text = [this] { return metrics(); };
   } else {

@@ -24,6 +24,8 @@ struct SiteView {
 // How long reading the memory of processes may take in all.
 constexpr std::chrono::milliseconds kFiguresBudget{3000};
 
+// Whether what sites take is wanted, too: it takes time to find out.
+enum class Depth : uint8_t { kProcesses, kFigures };
 // One object; see bulkhead(1), STATUS.
 [[nodiscard]] std::string json_of(const SiteView& view);
 [[nodiscard]] std::string json_text(std::string_view text);

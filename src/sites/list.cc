@@ -172,7 +172,8 @@ Result<std::vector<Fact>> facts_of(const Common& common, const Record& record) {
 
 Status list(const Common& common) {
   const auto records = TRY(read_records(common.places));
-  const auto server = server_now(common.places);
+  const auto path = pid_path(common.places);
+  const auto server = path ? ask_server(*path, Ask::kFigures) : std::nullopt;
   std::optional<master::Loaded> loaded;
   if (auto read = load_all(common.places)) {
     loaded = std::move(*read);

@@ -115,9 +115,8 @@ Result<std::string> pid_path(const Places& places) {
   return TRY(load_all(places)).model->pid_path;
 }
 
-namespace {
-
-std::optional<ServerStatus> ask(const std::string& pid_path, const char* question) {
+std::optional<ServerStatus> ask_server(const std::string& pid_path, Ask what) {
+  const char* question = what == Ask::kWhether ? "brief" : what == Ask::kSites ? "sites" : "status";
   auto text = master::ask_master(pid_path, question);
   const json whole = json::parse(text ? *text : "", nullptr, false);
   if (!whole.is_object() || !whole.contains("pid") || !whole["pid"].is_number()) return {};
@@ -130,14 +129,8 @@ std::optional<ServerStatus> ask(const std::string& pid_path, const char* questio
   return status;
 }
 
-}  // namespace
-
-std::optional<ServerStatus> ask_server(const std::string& pid_path) {
-  return ask(pid_path, "status");
-}
-
 Result<bool> reload_server(const std::string& pid_path) {
-  const auto before = ask(pid_path, "brief");
+  const auto before = ask_server(pid_path, Ask::kWhether);
   if (!before) return false;
   const sys::Fd server = TRY(sys::open_pidfd(static_cast<pid_t>(before->pid)));
   // What has the number now is a server, and still runs after that was read: so it is its
@@ -153,7 +146,7 @@ Result<bool> reload_server(const std::string& pid_path) {
   while (Clock::now() < until) {
     std::this_thread::sleep_for(pause);
     pause = std::min(pause * 2, kLongestPause);
-    const auto now = ask(pid_path, "brief");
+    const auto now = ask_server(pid_path, Ask::kWhether);
     pollfd ended{server.get(), POLLIN, 0};  // readable also while nobody has reaped it
     if (!now && ::poll(&ended, 1, 0) > 0) {
       return fail("the server ended while it reloaded: see its error log");

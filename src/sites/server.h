@@ -41,7 +41,11 @@ struct ServerStatus {
 // Where the server's pid file is.  Errors: the configuration cannot be read.
 [[nodiscard]] Result<std::string> pid_path(const Places& places);
 // Nothing when no server answers.
-[[nodiscard]] std::optional<ServerStatus> ask_server(const std::string& pid_path);
+// kWhether: pid and generation, at once.  kSites: with the sites, but what they take, which takes
+// time to find out.  kFigures: everything.
+enum class Ask : uint8_t { kWhether, kSites, kFigures };
+[[nodiscard]] std::optional<ServerStatus> ask_server(const std::string& pid_path,
+                                                     Ask what = Ask::kSites);
 
 // Has a running server take the configuration, and waits until it serves by it.  True: done; false:
 // none runs.  Errors: it did not take it.

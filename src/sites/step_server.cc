@@ -86,7 +86,7 @@ std::string tell_wake(const Step& step) {
 }
 Status apply_wake(const Step& step) {
   const std::string path = TRY(pid_path(places_of(step)));
-  if (!ask_server(path)) return {};
+  if (!ask_server(path, Ask::kWhether)) return {};
   exec::ExecRequest request;
   request.socket = exec::socket_path(path);
   request.site = step.word("site");
@@ -124,7 +124,7 @@ std::string tell_probe(const Step& step) {
 // A moment is given to the first answers: the front may have just been told.
 Status apply_probe(const Step& step) {
   const std::string path = TRY(pid_path(places_of(step)));
-  if (!ask_server(path)) return {};
+  if (!ask_server(path, Ask::kWhether)) return {};
   const int wanted = std::atoi(step.word("status").c_str());
   const auto until = std::chrono::steady_clock::now() + kProbeMax;
   for (;;) {
