@@ -7,6 +7,8 @@
 #include <charconv>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
+#include <system_error>
 
 #include "master/children.h"
 #include "master/control_socket.h"
@@ -48,6 +50,16 @@ Result<pid_t> read_pid(const std::string& path) {
     return fail("invalid PID number \"" + text + "\" in \"" + path + "\"");
   }
   return pid;
+}
+
+// The program of another process when it is certainly not ours (an imported nginx.conf may name the
+// pid file of a running nginx), else "".
+std::string stranger(pid_t pid) {
+  std::error_code error;  // no right to look, or gone: the signal itself will tell
+  const auto program =
+      std::filesystem::read_symlink("/proc/" + std::to_string(pid) + "/exe", error);
+  const bool is_ours = error || program.filename().string().starts_with("bulkhead");
+  return is_ours ? "" : program.string();
 }
 
 int exec(const std::string& program, std::vector<std::string> arguments) {
@@ -200,6 +212,11 @@ int signal_bulkhead(const Options& options, const std::string& verb) {
   auto pid = path ? read_pid(*path) : Result<pid_t>(std::unexpected(path.error()));
   if (!pid) {
     complain("no server found: " + pid.error().describe());
+    return 1;
+  }
+  if (const std::string program = stranger(*pid); !program.empty()) {
+    complain(*path + " names process " + std::to_string(*pid) + ", which is " + program +
+             ": no Bulkhead server; it was told nothing");
     return 1;
   }
   if (auto sent = sys::send_signal(*pid, signal_of(verb)); !sent) {

@@ -247,3 +247,17 @@ def test_logs_follow_no_link_that_a_site_placed(work):
             assert 'owned/access.log' in server.read('out.log') + server.read('error.log')
         with open(victim, encoding='ascii') as f:
             assert f.read() == 'root only'
+
+
+@pytest.mark.parametrize('verb', ['stop', 'quit', 'reload', 'reopen'])
+def test_a_pid_file_of_another_program_signals_nobody(tmp_path, verb):
+    """An imported nginx.conf names the pid file of a stock nginx that may still run."""
+    with subprocess.Popen(['sleep', '60']) as other:
+        try:
+            pid_file = tmp_path / 'other.pid'
+            pid_file.write_text(f'{other.pid}\n', encoding='utf-8')
+            done = subprocess.run([f'{BIN}/bulkhead', verb, '--pid', str(pid_file)], capture_output=True, text=True, check=False)
+            assert done.returncode == 1 and 'no Bulkhead server' in done.stderr and 'sleep' in done.stderr
+            assert other.poll() is None
+        finally:
+            other.kill()

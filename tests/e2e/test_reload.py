@@ -157,6 +157,8 @@ def test_more_logs_than_one_message_carries(server):
             os.unlink(f'{server.dir}/sites/{name}.conf')
         server.reload()
     wait_for(lambda: server.fetch('/', host=f'{names[0]}.example').text != names[0], why='them to go')
+    # Their root is nginx's default in /usr, which others then may not see: so the others began anew, twice.
+    wait_for(lambda: (len(server.workers('a')), len(server.workers('b'))) == (3, 5), why='older pools to end')
 
 
 @pytest.mark.parametrize('file, text, message', [
