@@ -23,15 +23,34 @@ namespace {
 
 constexpr const char* kRecordName = "record";
 constexpr size_t kRecordMax = 16 << 20;
+constexpr int kDeleteRounds = 10;
 
 Status run_tool(const std::vector<std::string>& argv) {
   Process::How how;
   how.argv = argv;
   how.output = "/dev/null";
   Process tool = TRY(Process::start(how));
-  for (int i = 0; i < 2000 && tool.poll_exit() < 0; ++i) ::usleep(5000);
-  if (tool.poll_exit() != 0) return fail(argv[0] + " failed for " + argv.back());
+  for (int i = 0; i < 4000 && tool.poll_exit() < 0; ++i) ::usleep(5000);
+  if (tool.poll_exit() != 0) {
+    return fail(argv[0] + " " + argv.back() + " failed with status " +
+                std::to_string(tool.poll_exit()));
+  }
   return {};
+}
+
+// userdel refuses while the user has a process, a dead one that nobody has collected included, and
+// when another program keeps the account files locked.
+Status delete_user(const std::string& name, uid_t uid) {
+  Status result;
+  for (int round = 0; round < kDeleteRounds; ++round) {
+    end_processes_of(uid);
+    while (::waitpid(-1, nullptr, WNOHANG) > 0) {
+    }
+    result = run_tool({"/usr/sbin/userdel", name});
+    if (result) break;
+    ::usleep(200'000);
+  }
+  return result;
 }
 
 void end_process(pid_t pid, unsigned long long started) {
@@ -173,8 +192,7 @@ Status Record::remove() {
   for (const std::string& user : users) {
     auto uid = sys::find_uid(user);
     if (!uid) continue;
-    end_processes_of(*uid);
-    if (auto done = run_tool({"/usr/sbin/userdel", user}); !done) result = done;
+    if (auto done = delete_user(user, *uid); !done) result = done;
   }
   if (auto removed = sites::remove_tree(directory_); !removed) result = removed;
   ::rmdir(kRunsDirectory);  // when it was the last run

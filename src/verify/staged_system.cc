@@ -79,14 +79,30 @@ Finding after_noise(Pair& pair, const std::string& id) {
 Finding noise_on_channels(Pair& pair) { return after_noise(pair, "D6"); }
 Finding noise_in_memory(Pair& pair) { return after_noise(pair, "D5"); }
 
+// A process that is dead and not yet collected by its parent is not running.
+bool is_dead(const std::string& pid) {
+  auto text = sys::read_file("/proc/" + pid + "/stat", 512);
+  const size_t name_end = text ? text->rfind(") ") : std::string::npos;
+  return name_end == std::string::npos || text->find_first_of("ZX", name_end + 2) == name_end + 2;
+}
+
 bool is_running(const std::string& name) {
   for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
     const std::string pid = entry.path().filename();
     if (pid[0] < '1' || pid[0] > '9') continue;
     auto text = sys::read_file("/proc/" + pid + "/comm", 64);
-    if (text && text->starts_with(name.substr(0, 15))) return true;
+    if (text && text->starts_with(name.substr(0, 15)) && !is_dead(pid)) return true;
   }
   return false;
+}
+
+// Whether the process is still there after the time that a busy machine needs to end it.
+bool keeps_running(const std::string& name) {
+  for (int i = 0; i < 30; ++i) {
+    if (!is_running(name)) return false;
+    ::usleep(100'000);
+  }
+  return true;
 }
 
 constexpr StageRow kRows[] = {{"C8", squat}, {"D3", signal_one},        {"D3b", signal_all},
@@ -117,8 +133,7 @@ void Pair::run_last(const Wanted& wanted, const Tell& tell, const std::function<
     // Asked for while somebody answers: sessions of a stock server lie outside our directory.
     (void)record.remove_planted();
     stop();
-    ::usleep(300'000);
-    if (is_running(tag)) return obtained("a process still runs after the server was stopped");
+    if (keeps_running(tag)) return obtained("a process still runs after the server was stopped");
     return refused("outlive the site", ESRCH);
   });
 }

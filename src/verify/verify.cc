@@ -239,11 +239,14 @@ void end_helpers() {
   }
 }
 
-// Waits for the child, or ends it when we are told to stop.  What it had started becomes ours.
+// Waits for the child, or ends it when we are told to stop.  What it had started becomes ours, and
+// is collected: a dead process that stays would be taken for a living one.
 int wait_for(pid_t child) {
   int status = 0;
   for (;;) {
-    if (::waitpid(child, &status, 0) == child) break;
+    const pid_t ended = ::waitpid(-1, &status, 0);
+    if (ended == child) break;
+    if (ended > 0) continue;
     if (errno != EINTR) return kExitFailed;
     if (g_signal == 0) continue;
     ::kill(child, SIGKILL);

@@ -186,7 +186,10 @@ def test_what_the_log_says(work, how):
         elif how == 'QUIT':
             os.kill(server.pid, signal.SIGQUIT)
             server.processes[0].wait(10)
-    peer, ours = both_logs(work, act, f'says-{how}')
+    for attempt in range(3):
+        peer, ours = both_logs(work, act, f'says-{how}-{attempt}')
+        if not any('SIGSEGV' in line for line in peer):  # stock's worker crashes now and then by itself
+            break
     skip = re.compile(r'using inherited socket|reloading: execvp|systemd monitor')  # compared below
     assert [l for l in ours if not skip.search(l)] == [l for l in peer if not skip.search(l)]
     if how == 'USR2':

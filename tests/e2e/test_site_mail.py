@@ -28,7 +28,7 @@ def sites(work):
             dict(name='other', user=b, more=f'mail.relay = 127.0.0.1:{second.port}'),
             dict(name='plain', user=a),
             dict(name='php', user=a, more=f'{relay}\nphp_admin_value[sendmail_path] = /bin/false'),
-            dict(name='ini', user=b, more=f'{relay}\nphp_value[sendmail_path] = /bin/true'),
+            dict(name='ini', user=b, more=f'{relay}\nphp_value[sendmail_path] = "/bin/cat >/dev/null"'),
             dict(name='open', user=b, more=f'{relay}\nsandbox = off'),
             dict(name='flat', user=a, more=f'{relay}\nsandbox.off[] = view'),
         ]
