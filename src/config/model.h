@@ -185,6 +185,8 @@ struct FastcgiParam {
   Template value;
   bool if_not_empty = false;
 };
+// Ten thousand locations that include the same file share its parameters.
+using SharedParam = std::shared_ptr<const FastcgiParam>;
 enum class HideHeader : uint8_t { kHide, kPass };
 struct IgnoreHeaders {  // fastcgi_ignore_headers
   bool x_accel_redirect = false, x_accel_expires = false, x_accel_limit_rate = false,
@@ -198,8 +200,8 @@ struct FastcgiPass {
 };
 struct FastcgiConf {
   std::optional<FastcgiPass> pass;
-  List<FastcgiParam> params;  // merged by nginx's rule (own params replace inherited)
-  std::string index;          // fastcgi_index
+  List<SharedParam> params;  // merged by nginx's rule (own params replace inherited)
+  std::string index;         // fastcgi_index
   RegexPtr split_path_info;
   Millis connect_timeout{60000}, read_timeout{60000}, send_timeout{60000};
   size_t buffer_size = 4096;

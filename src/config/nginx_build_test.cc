@@ -85,7 +85,7 @@ TEST(Merge, ReplacesFastcgiParamsAndKeepsSettings) {
       " location /own { fastcgi_param C 3; fastcgi_pass unix:/s; }"
       " location /none { fastcgi_pass unix:/s; } }");
   ASSERT_EQ(conf(built, "/none").fastcgi.params.size(), 2U);
-  EXPECT_TRUE(conf(built, "/none").fastcgi.params[1].if_not_empty);
+  EXPECT_TRUE(conf(built, "/none").fastcgi.params[1]->if_not_empty);
   ASSERT_EQ(conf(built, "/own").fastcgi.params.size(), 1U);
   EXPECT_EQ(conf(built, "/own").fastcgi.read_timeout, Millis(5000));
 }

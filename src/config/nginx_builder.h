@@ -181,6 +181,7 @@ class Merger {
   void check_duplicates(const Scope& scope);
   void decide_unsupported(Scope& scope, Inherited* now);
   uint32_t upstream_of(const Scope& scope);
+  SharedParam param_of(const Directive& d);
   void check_names();
   void check_tls();
   void pair_wildcards();
@@ -188,6 +189,7 @@ class Merger {
 
   Builder& b_;
   std::unordered_map<std::string, uint32_t> implicit_;
+  std::unordered_map<std::string, SharedParam> params_;  // by name and value as written
 };
 
 }  // namespace bulkhead::config

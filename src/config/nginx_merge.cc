@@ -142,15 +142,25 @@ uint32_t Merger::upstream_of(const Scope& scope) {
   return index;
 }
 
+SharedParam Merger::param_of(const Directive& d) {
+  const bool if_not_empty = d.args.size() == 3;
+  std::string key = d.args[0].text + '\0' + d.args[1].text;
+  if (if_not_empty) key += '\0';
+  SharedParam& known = params_[std::move(key)];
+  if (!known) {
+    known = std::make_shared<FastcgiParam>(
+        FastcgiParam{d.args[0].text, b_.compile(d, d.args[1].text), if_not_empty});
+  }
+  return known;
+}
+
 void Merger::apply_fastcgi(Scope& scope, Inherited* now) {
   LocSettings& own = scope.loc;
   FastcgiConf& conf = now->conf.fastcgi;
   if (!own.fastcgi_params.empty()) {
-    std::vector<FastcgiParam> params;
+    std::vector<SharedParam> params;
     params.reserve(own.fastcgi_params.size());
-    for (const Directive* d : own.fastcgi_params) {
-      params.push_back({d->args[0].text, b_.compile(*d, d->args[1].text), d->args.size() == 3});
-    }
+    for (const Directive* d : own.fastcgi_params) params.push_back(param_of(*d));
     conf.params = std::move(params);
   }
   if (!own.catch_stderr.empty()) conf.catch_stderr = std::move(own.catch_stderr);

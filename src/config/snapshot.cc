@@ -30,9 +30,14 @@ void fields(Snapshot& s, Form& form) {
       s.pool_listen_sites);
 }
 
+void pack(Snapshot* snapshot) {
+  snapshot->packed = serialise(snapshot->ast);
+  snapshot->ast = {};
+}
+
 std::string serialise(const Snapshot& snapshot) {
   ByteWriter out;
-  std::string ast = serialise(snapshot.ast);
+  std::string ast = snapshot.packed.empty() ? serialise(snapshot.ast) : snapshot.packed;
   out(ast);
   fields(const_cast<Snapshot&>(snapshot), out);  // a writer changes nothing
   return out.take();

@@ -40,7 +40,8 @@ struct Site {
 
 struct Snapshot {
   uint64_t generation = 0;
-  Ast ast;  // empty top when only pools are served (bulkhead php-fpm)
+  Ast ast;             // empty top when only pools are served (bulkhead php-fpm)
+  std::string packed;  // after pack(): its byte form, in its place
   BuildOptions build;
   std::map<std::string, std::vector<std::string>> resolved;  // "host:port" or host -> raw sockaddrs
   std::vector<Site> sites;
@@ -67,6 +68,9 @@ void index_addresses(Snapshot* snapshot);
 // The site whose pool listens on `address` (any spelling nginx's fastcgi_pass or an upstream's
 // `server` takes); nothing when it is a foreign FastCGI server.  O(1).
 std::optional<uint32_t> site_of_address(const Snapshot& snapshot, std::string_view address);
+
+// Keeps only the byte form of the tree, which front needs again: a tenth of its size.
+void pack(Snapshot* snapshot);
 
 std::string serialise(const Snapshot& snapshot);
 Result<Snapshot> deserialise_snapshot(std::string_view bytes);

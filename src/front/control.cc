@@ -33,14 +33,8 @@ std::string_view title_of(std::string_view role) {
   return "bulkhead: front";
 }
 
-std::vector<std::shared_ptr<sys::Fd>> share(std::vector<sys::Fd> fds) {
-  std::vector<std::shared_ptr<sys::Fd>> out;
-  for (sys::Fd& fd : fds) out.push_back(std::make_shared<sys::Fd>(std::move(fd)));
-  return out;
-}
-
-bool all_valid(const std::vector<sys::Fd>& fds) {
-  return std::all_of(fds.begin(), fds.end(), [](const sys::Fd& fd) { return fd.valid(); });
+bool all_valid(const std::vector<std::shared_ptr<sys::Fd>>& fds) {
+  return std::all_of(fds.begin(), fds.end(), [](const auto& fd) { return fd && fd->valid(); });
 }
 
 }  // namespace
@@ -120,6 +114,7 @@ Status Control::take_snapshot(std::string_view payload, std::vector<sys::Fd>& fd
   bytes = std::string();
   pending_ = std::make_unique<Pending>();
   pending_->generation = body->generation;
+  pending_->open = OpenSockets(active_.get());
   uint32_t loops = snapshot.loops;
   std::string role = snapshot.role;
   pending_->plan = TRY(Plan::create(std::move(snapshot)));
@@ -137,11 +132,18 @@ Status Control::take_snapshot(std::string_view payload, std::vector<sys::Fd>& fd
 Status Control::take_descriptors(ipc::Op op, std::string_view payload, std::vector<sys::Fd>& fds) {
   auto body = ipc::read_body<ipc::DescriptorsBody>(payload);
   if (!body) return bulkhead::fail("descriptors without their numbers");
-  std::vector<sys::Fd>* into = nullptr;
   bool is_pending = pending_ != nullptr && pending_->generation == body->generation;
-  if (is_pending && op == ipc::Op::kListeners) into = &pending_->listeners;
-  if (is_pending && op == ipc::Op::kPoolListeners) into = &pending_->pool_listeners;
-  if (is_pending && op == ipc::Op::kLogFiles) into = &pending_->logs;
+  auto fits = [&](size_t size) { return body->first <= size && fds.size() <= size - body->first; };
+  constexpr const char* kTooMany = "more descriptors than the configuration has use for";
+  if (is_pending && op != ipc::Op::kLogFiles) {
+    auto& sockets = op == ipc::Op::kListeners ? pending_->listeners : pending_->pool_listeners;
+    if (!fits(sockets.size())) return bulkhead::fail(kTooMany);
+    for (size_t i = 0; i < fds.size(); ++i) {
+      sockets[body->first + i] = pending_->open.share(std::move(fds[i]));
+    }
+    return {};
+  }
+  std::vector<sys::Fd>* into = is_pending ? &pending_->logs : nullptr;
   bool is_reopen = !is_pending && op == ipc::Op::kLogFiles && active_ != nullptr &&
                    active_->generation == body->generation;
   if (is_reopen) {
@@ -153,9 +155,7 @@ Status Control::take_descriptors(ipc::Op op, std::string_view payload, std::vect
     into = &reopened_;
   }
   if (into == nullptr) return {};  // of a generation that was given up
-  if (body->first > into->size() || fds.size() > into->size() - body->first) {
-    return bulkhead::fail("more descriptors than the configuration has use for");
-  }
+  if (!fits(into->size())) return bulkhead::fail(kTooMany);
   for (size_t i = 0; i < fds.size(); ++i) (*into)[body->first + i] = std::move(fds[i]);
   if (is_reopen && (reopened_count_ += fds.size()) >= reopened_.size()) reopened();
   return {};
@@ -209,8 +209,8 @@ Status Control::activate(std::string_view payload) {
   auto runtime = std::make_shared<Runtime>();
   runtime->generation = pending_->generation;
   runtime->plan = std::move(pending_->plan);
-  runtime->listeners = share(std::move(pending_->listeners));
-  runtime->pool_listeners = share(std::move(pending_->pool_listeners));
+  runtime->listeners = std::move(pending_->listeners);
+  runtime->pool_listeners = std::move(pending_->pool_listeners);
   auto logs = std::make_shared<LogSet>();
   logs->files = std::move(pending_->logs);
   pending_.reset();

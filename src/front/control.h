@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "front/open_sockets.h"
 #include "front/runtime.h"
 #include "front/server_loop.h"
 #include "ipc/channel.h"
@@ -39,7 +40,9 @@ class Control {
   struct Pending {
     uint64_t generation = 0;
     std::shared_ptr<const Plan> plan;
-    std::vector<sys::Fd> listeners, pool_listeners, logs;
+    std::vector<std::shared_ptr<sys::Fd>> listeners, pool_listeners;
+    std::vector<sys::Fd> logs;
+    OpenSockets open;
   };
   struct LoopThread {
     std::unique_ptr<ServerLoop> loop;

@@ -29,8 +29,8 @@ char cgi_char(char c) { return c == '-' ? '_' : http::to_upper(c); }
 
 // A fastcgi_param named HTTP_X replaces the request's header X.
 bool is_replaced(const config::FastcgiConf& conf, std::string_view cgi_name) {
-  for (const config::FastcgiParam& p : conf.params) {
-    if (p.name.size() == cgi_name.size() && p.name == cgi_name) return true;
+  for (const config::SharedParam& p : conf.params) {
+    if (p->name.size() == cgi_name.size() && p->name == cgi_name) return true;
   }
   return false;
 }
@@ -81,7 +81,8 @@ std::string parse_sockaddr(std::string_view address) {
 void Steps::build_params(Exchange& ex) {
   const config::FastcgiConf& conf = ex.conf().fastcgi;
   ex.params.clear();
-  for (const config::FastcgiParam& p : conf.params) {
+  for (const config::SharedParam& shared : conf.params) {
+    const config::FastcgiParam& p = *shared;
     // `fastcgi_param HTTP_X "";` only takes the header away.
     if (p.name.starts_with("HTTP_") && p.value.is_literal() && p.value.literal().empty()) continue;
     std::string_view value = evaluate(ex, p.value);

@@ -1,6 +1,7 @@
 #include "front/plan.h"
 
 #include <arpa/inet.h>
+#include <malloc.h>
 #include <netinet/in.h>
 
 #include "config/nginx_values.h"
@@ -40,7 +41,7 @@ class RealpathSearch {
       if (in(h.value)) return true;
     }
     for (const auto& p : conf.fastcgi.params) {
-      if (in(p.value)) return true;
+      if (in(p->value)) return true;
     }
     if (conf.fastcgi.pass && in(conf.fastcgi.pass->address)) return true;
     if (conf.try_files) {
@@ -159,7 +160,9 @@ Result<std::shared_ptr<const Plan>> Plan::create(config::Snapshot snapshot) {
   auto model = config::build_model(plan->snapshot_.ast, options, &warnings);
   if (!model) return fail(model.error().describe());
   plan->model_ = std::move(*model);
+  plan->snapshot_.ast = {};  // what it says is in the model: of many sites this is the larger half
   plan->build();
+  ::malloc_trim(0);
   return std::shared_ptr<const Plan>(std::move(plan));
 }
 

@@ -142,12 +142,14 @@ void ServerLoop::update_listeners(const Runtime& runtime) {
 
 void ServerLoop::update_pools(const Runtime& runtime) {
   const config::Snapshot& snapshot = runtime.plan->snapshot();
+  std::unordered_map<uint32_t, const config::Site*> by_id;
+  for (const config::Site& site : snapshot.sites) by_id.emplace(site.id, &site);
   std::vector<PoolSocket> sockets;
   for (size_t i = 0; i < runtime.pool_listeners.size(); ++i) {
     uint32_t id = snapshot.pool_listen_sites[i];
-    auto site = std::find_if(snapshot.sites.begin(), snapshot.sites.end(),
-                             [id](const config::Site& s) { return s.id == id; });
-    if (site == snapshot.sites.end()) continue;
+    auto found = by_id.find(id);
+    if (found == by_id.end()) continue;
+    const config::Site* site = found->second;
     PoolSocket socket;
     socket.site = id;
     socket.text = site->listen;

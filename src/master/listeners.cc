@@ -191,6 +191,9 @@ Listeners::Outcome Listeners::open_one(const Wanted& want, Kind kind,
                                &fresh.file);
   if (!socket) return report(want, socket.error(), kind);
   fresh.socket = std::move(*socket);
+  // Where the kernel finds the file by its socket, ten thousand pools need no second descriptor
+  // each.
+  if (fresh.file.valid() && sys::bound_file(fresh.socket)) fresh.file.reset();
   open_[key] = std::move(fresh);
   opened->push_back(key);
   return Outcome::kOpen;
@@ -201,8 +204,9 @@ bool Listeners::is_guarded(const Wanted& want) {
 }
 
 Status Listeners::give_access(Open* open, const sys::UnixAccess& access) {
-  if (!open->file.valid()) open->file = TRY(sys::bound_file(open->socket));
-  return sys::change_unix_access(open->file, access);
+  if (open->file.valid()) return sys::change_unix_access(open->file, access);
+  const sys::Fd file = TRY(sys::bound_file(open->socket));
+  return sys::change_unix_access(file, access);
 }
 
 bool Listeners::change_access(const std::vector<Wanted>& all) {

@@ -56,7 +56,7 @@ class Listeners {
   static std::vector<Wanted> wanted(const Loaded& loaded);
   struct Open {
     sys::Fd socket;
-    sys::Fd file;                           // O_PATH: of a pool's unix socket, where known
+    sys::Fd file;  // O_PATH: of a pool's unix socket, where the kernel does not tell
     std::optional<sys::UnixAccess> access;  // what the file has; unset: inherited, unknown
     bool of_systemd = false;                // its unit says who may connect
   };

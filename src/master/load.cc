@@ -1,6 +1,7 @@
 #include "master/load.h"
 
 #include <glob.h>
+#include <malloc.h>
 
 #include <algorithm>
 #include <thread>
@@ -175,6 +176,21 @@ std::expected<Loaded, LoadError> load(const Options& options) {
                       : options.kind == Kind::kNginx ? "nginx"
                                                      : "php-fpm";
   return out;
+}
+
+void keep_what_serving_needs(Loaded* loaded) {
+  config::pack(&loaded->snapshot);
+  // Copies beside each other: left where they are, each would keep a page of what went.
+  std::vector<std::unique_ptr<config::Server>> servers(loaded->model->servers.size());
+  for (size_t i = 0; i < servers.size(); ++i) {
+    servers[i] = std::make_unique<config::Server>();
+    servers[i]->names = loaded->model->servers[i]->names;
+  }
+  loaded->model->servers = std::move(servers);
+  loaded->model->upstreams = {};
+  loaded->model->maps = {};
+  loaded->model->resolved = {};
+  ::malloc_trim(0);
 }
 
 }  // namespace bulkhead::master

@@ -48,6 +48,9 @@ struct LoadError {
 };
 
 [[nodiscard]] std::expected<Loaded, LoadError> load(const Options& options);
+// Lets go of what only loading needs, once nothing is to be checked any more: texts of files, the
+// tree (its byte form stays, for front), locations, upstreams and maps.
+void keep_what_serving_needs(Loaded* loaded);
 // The nginx half alone, as `nginx -t -T` needs it.
 [[nodiscard]] config::BuildOptions build_options(const Options& options);
 // Where php-fpm.conf is when nobody says: /etc/php/VERSION/fpm/php-fpm.conf.

@@ -100,6 +100,7 @@ bool Master::prepare() {
   if (!open_logs(now_, &files)) return false;
   use_logs(now_, std::move(files));
   for (const config::FpmMessage& m : sandbox_notes(now_)) log_.fpm(m);
+  keep_what_serving_needs(&now_);
   if (auto raised = sys::raise_nofile(sys::nofile_limit().hard); !raised) {
     log_.nginx(LogLevel::kWarn, raised.error().describe());
   }

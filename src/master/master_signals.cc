@@ -99,6 +99,7 @@ void Master::reload() {
   now_ = std::move(*loaded);
   use_logs(now_, std::move(*files));
   for (const config::FpmMessage& m : sandbox_notes(now_)) log_.fpm(m);
+  keep_what_serving_needs(&now_);
   for (const std::string& text : problems) log_.nginx(LogLevel::kEmerg, text);
   if (speaks_nginx()) {
     log_.nginx(LogLevel::kNotice, "using the \"epoll\" event method");

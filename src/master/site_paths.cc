@@ -122,9 +122,9 @@ class Collector {
         add(site, {conf.client_body_temp_path}, "client_body_temp_path");
       }
       if (!conf.fastcgi.pass) continue;
-      for (const config::FastcgiParam& p : conf.fastcgi.params) {
-        if (p.name == "DOCUMENT_ROOT" || p.name == "SCRIPT_FILENAME") {
-          add(site, script_directories(p, server), "fastcgi_param");
+      for (const config::SharedParam& p : conf.fastcgi.params) {
+        if (p->name == "DOCUMENT_ROOT" || p->name == "SCRIPT_FILENAME") {
+          add(site, script_directories(*p, server), "fastcgi_param");
         }
       }
     }

@@ -454,3 +454,26 @@ def test_the_program_is_replaced_under_load_without_losing_a_request(work):
                     os.kill(pid, signal.SIGTERM)
                     wait_for(lambda p=pid: gone(p), why='the new program to end')
         assert not os.path.exists(f'{server.dir}/a.sock') and not os.path.exists(f'{server.dir}/run.pid')
+
+
+def test_a_pool_takes_one_descriptor_of_master_and_front_after_reloads_too(work):
+    """Ten thousand pools have to do with a limit of twenty thousand descriptors."""
+    pools = 100
+
+    def held(pid):
+        return [os.readlink(f'/proc/{pid}/fd/{fd}') for fd in os.listdir(f'/proc/{pid}/fd')]
+
+    with users('m') as (user,):
+        server = Sites(work, NGINX, FPM, tag='many')
+        for number in range(pools):
+            server.site(f'p{number}', user, pm='ondemand')
+        with server:
+            assert server.fetch('/one.php', host='p7.example').text == 'one'
+            assert not [name for name in held(server.pid) if name.endswith('.sock')]
+            for version in (2, 3, 4):
+                server.site('p7', user, version=version, pm='ondemand')
+                server.reload()
+                wait_for(lambda v=version: server.version('p7') == str(v), why='the new configuration')
+                time.sleep(0.3)  # the loops let go of the configuration before
+                for pid in (server.pid, *fronts(server)):
+                    assert len([name for name in held(pid) if name.startswith('socket:')]) < 1.5 * pools
