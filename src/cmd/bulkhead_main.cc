@@ -10,6 +10,7 @@
 #include "cli/complete.h"
 #include "cli/describe.h"
 #include "cli/scripts.h"
+#include "cli/usage.h"
 #include "master/commands.h"
 #include "master/exec_command.h"
 #include "master/fpm_cli.h"
@@ -253,7 +254,12 @@ int run_verbs(int argc, char** argv) {
   auto* as_json = status->add_flag("--json", json, "as JSON");
   status->add_flag("--prometheus", metrics, "as metrics in Prometheus' text format")
       ->excludes(as_json);
-  CLI11_PARSE(app, argc, argv);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return cli::end_parse(app, error, {argv + 1, static_cast<size_t>(argc - 1)},
+                          master::kExitUsage);
+  }
   if (app.get_subcommands().empty()) {
     std::fputs(app.help().c_str(), stderr);
     return master::kExitUsage;

@@ -7,6 +7,7 @@
 
 #include "cli/complete.h"
 #include "cli/describe.h"
+#include "cli/usage.h"
 #include "import/import.h"
 
 namespace bulkhead {
@@ -46,7 +47,7 @@ int run(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : static_cast<int>(sites::kExitUsage);
+    return cli::end_parse(app, error, {argv + 1, static_cast<size_t>(argc - 1)}, sites::kExitUsage);
   }
   common.line = "import --nginx " + request.nginx;
   if (!request.fpm.empty()) common.line += " --fpm " + request.fpm;

@@ -8,6 +8,7 @@
 
 #include "cli/complete.h"
 #include "cli/describe.h"
+#include "cli/usage.h"
 #include "sites/commands.h"
 
 namespace bulkhead {
@@ -106,7 +107,8 @@ class Line {
     try {
       app_.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
-      return app_.exit(error) == 0 ? 0 : static_cast<int>(sites::kExitUsage);
+      return cli::end_parse(app_, error, {argv + 1, static_cast<size_t>(argc - 1)},
+                            sites::kExitUsage);
     }
     return todo_();
   }

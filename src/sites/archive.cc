@@ -8,6 +8,8 @@
 #include <cerrno>
 #include <cstdlib>
 
+#include "sandbox/site_policy.h"
+#include "sandbox/tree_walk.h"
 #include "sites/names.h"
 #include "sites/site_plan.h"
 #include "sites/tree.h"
@@ -104,6 +106,33 @@ Status check_folders(const Record& record) {
   return {};
 }
 
+// Whose directories no site may have: the system's, ours, and those of other sites.
+Status check_place(const Places& places, const Record& record) {
+  std::string root = record.root;
+  if (char* real = ::realpath(root.c_str(), nullptr); real != nullptr) {
+    root = real;
+    std::free(real);
+  }
+  while (root.size() > 1 && root.back() == '/') root.pop_back();
+  if (sandbox::is_within(root, record.home) && root != record.home) return {};
+  const auto refuse = [&](const std::string& why) {
+    return fail("--root " + record.root + ": " + why + "; take a directory of the site's own");
+  };
+  if (sandbox::is_common(root)) return refuse(root + " is the system's");
+  for (const char* top : {"/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/proc",
+                          "/root", "/run", "/sbin", "/sys", "/usr/bin", "/usr/lib", "/usr/sbin"}) {
+    if (sandbox::is_within(root, top)) return refuse(root + " is the system's");
+  }
+  for (const std::string& ours : {places.etc, places.state}) {
+    if (sandbox::is_within(root, ours)) return refuse(root + " is Bulkhead's own");
+  }
+  for (const std::string& ours : {places.etc, places.state, places.homes}) {
+    if (sandbox::is_within(ours, root)) return refuse(ours + " is inside it");
+  }
+  if (sandbox::is_within(root, places.homes)) return refuse("it is where homes of sites are");
+  return {};
+}
+
 }  // namespace
 
 Status check_listen(const std::string& text) {
@@ -113,14 +142,15 @@ Status check_listen(const std::string& text) {
       text + "\"");
 }
 
-Status check_root(const std::string& root) {
+Status check_root(const Places& places, const Record& record) {
+  const std::string& root = record.root;
   const auto plain = [](char c) {
     return c != '"' && c != '\'' && c != '\\' && c != '$' && c != ';' && c != '{' && c != '}' &&
            static_cast<unsigned char>(c) > 0x20;
   };
   if (root.starts_with('/') && std::all_of(root.begin(), root.end(), plain) &&
       (root + "/").find("/../") == std::string::npos) {
-    return {};
+    return check_place(places, record);
   }
   return fail("--root takes an absolute path without spaces, quotes or \"..\", not \"" + root +
               "\"");
@@ -153,7 +183,7 @@ Status check_record(const Places& places, const Record& record) {
     return fail("its home is " + record.home + ", where homes are " + places.homes +
                 "/NAME here: give --homes as it was");
   }
-  TRY_STATUS(check_root(record.root));
+  TRY_STATUS(check_root(places, record));
   TRY_STATUS(check_folders(record));
   if (!is_one_of(record.www, {"redirect", "serve", "none"})) {
     return fail("there is no --www \"" + record.www + "\"");

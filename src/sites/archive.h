@@ -26,8 +26,9 @@ struct Archive {
 // The rules of `site add` for everything a record says.  Errors: the first word that breaks one.
 Status check_record(const Places& places, const Record& record);
 Status check_listen(const std::string& text);
-// An absolute path that can stand in both languages.
-Status check_root(const std::string& root);
+// An absolute path that can stand in both languages, and is no directory of the system, of ours or
+// of another site, by links either.  Below the site's own home nothing else is asked.
+Status check_root(const Places& places, const Record& record);
 // An existing user that a site may have: of a person, not of the system (login.defs(5)).
 Status check_existing_user(const std::string& name);
 

@@ -35,6 +35,9 @@ const char* label_fault(std::string_view label) {
 const char* host_fault(std::string_view name, size_t max) {
   if (name.empty()) return "is empty";
   if (name.size() > max) return "is too long";
+  if (name.size() > 1 && name.ends_with('.') && !name.ends_with("..")) {
+    return "ends in '.': leave that out";
+  }
   for (size_t at = 0; at <= name.size();) {
     const size_t end = std::min(name.find('.', at), name.size());
     if (const char* fault = label_fault(name.substr(at, end - at))) return fault;

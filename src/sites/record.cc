@@ -7,6 +7,7 @@
 #include <ctime>
 #include <nlohmann/json.hpp>
 
+#include "base/nearest.h"
 #include "sys/directory.h"
 #include "sys/files.h"
 
@@ -45,6 +46,22 @@ constexpr FlagField kFlags[] = {{"own_user", &Record::own_user}, {"own_home", &R
                                 {"shell", &Record::shell}};
 constexpr ListField kLists[] = {
     {"folders", &Record::folders}, {"aliases", &Record::aliases}, {"listen", &Record::listen}};
+
+std::vector<std::string> names_of_sites(const Places& places) {
+  constexpr size_t kAmongMax = 10'000;
+  std::vector<std::string> names;
+  sys::Fd directory(::open(places.records().c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!directory.valid()) return names;
+  auto files = sys::names_in(directory);
+  if (!files) return names;
+  std::sort(files->begin(), files->end());
+  for (const std::string& file : *files) {
+    if (names.size() < kAmongMax && file.ends_with(".json")) {
+      names.push_back(file.substr(0, file.size() - 5));
+    }
+  }
+  return names;
+}
 
 }  // namespace
 
@@ -89,7 +106,9 @@ Result<Record> read_record(const Places& places, const std::string& name) {
   }
   auto text = sys::read_file(path, kRecordMax);
   if (!text && text.error().errno_value == ENOENT) {
-    return fail("there is no site \"" + name + "\"; see: bulkhead site list");
+    const std::string meant = did_you_mean(name, names_of_sites(places));
+    return fail("there is no site \"" + name + "\"" + (meant.empty() ? "; see" : meant + " See") +
+                ": bulkhead site list");
   }
   if (!text) return std::unexpected(text.error());
   auto record = parse_record(*text);
@@ -118,6 +137,11 @@ std::string utc_now() {
   char text[32];
   std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
   return text;
+}
+
+void add_alias(const std::string& name, Record* record) {
+  const auto names = served_names(*record);
+  if (std::find(names.begin(), names.end(), name) == names.end()) record->aliases.push_back(name);
 }
 
 std::vector<std::string> served_names(const Record& record) {

@@ -36,6 +36,8 @@ struct Record {
 [[nodiscard]] std::string utc_now();
 
 // All names the site answers to, the canonical one first; with --www serve also www.NAME.
+// One more name, unless it is served already.
+void add_alias(const std::string& name, Record* record);
 [[nodiscard]] std::vector<std::string> served_names(const Record& record);
 
 }  // namespace bulkhead::sites

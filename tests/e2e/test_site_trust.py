@@ -73,7 +73,7 @@ def test_what_the_administrator_made_of_a_file_stays(machine):
     assert f'user:{nobody.pw_uid}:r--' in before[0]
     machine.site('set', name, 'workers=4', 'aliases=' + machine.name('keptalias'))
     assert looks() == before and looks(server) == of_server
-    assert 'unknown entry' in machine.site('set', name, 'no.such=1', code=1)  # written, then put back
+    assert 'must be a size' in machine.site('set', name, 'memory=lots', code=1)  # written, then put back
     assert looks() == before
     machine.site('disable', name)
     machine.site('set', name, 'workers=3')
