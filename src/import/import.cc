@@ -81,11 +81,10 @@ Result<sites::Outcome> plan_import(const sites::Common& common, const Request& r
       plan->add(sites::directory_step(places.etc + name, 0755));
     }
   }
-  const bool running = sites::server_now(places).has_value();
+  const bool running = sites::server_runs(places);
   if (running) plan->add(sites::reload_back_step(places));
   TRY_STATUS(plan->add(sites::write_step(config, text)));
-  plan->add(sites::check_step(places));
-  if (running) plan->add(sites::reload_step(places));
+  plan->add(running ? sites::reload_step(places) : sites::check_step(places));
   return sites::Outcome{
       "", true,
       config + " now reads " + request.nginx + (request.fpm.empty() ? "" : " and " + request.fpm) +
@@ -114,7 +113,7 @@ int run(const sites::Common& common, const Request& typed) {
     *path = *full;
   }
   Report report = survey(request.nginx, request.fpm, common.places.state);
-  const bool is_ours = sites::server_now(common.places).has_value();
+  const bool is_ours = sites::server_runs(common.places);
   if (is_ours) report.taken.clear();  // by Bulkhead itself
   std::fputs((common.json ? to_json(report) : to_text(report)).c_str(), stdout);
   if (!common.json) std::fputs("\n", stdout);

@@ -210,6 +210,11 @@ int signal_nginx(const Options& options, const std::string& signal) {
 int signal_bulkhead(const Options& options, const std::string& verb) {
   auto path = find_pid_path(options);
   auto pid = path ? read_pid(*path) : Result<pid_t>(std::unexpected(path.error()));
+  if (!path) {
+    complain("the configuration cannot be used, so no server was told to " + verb + ": " +
+             path.error().describe() + "; --pid FILE tells one whatever the files say");
+    return 1;
+  }
   if (!pid) {
     complain("no server found: " + pid.error().describe());
     return 1;

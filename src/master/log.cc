@@ -12,6 +12,7 @@ namespace bulkhead::master {
 namespace {
 
 constexpr sys::FdRef kStandardError(2);
+constexpr size_t kRememberedMax = 1024;  // bytes of first_error()
 
 constexpr std::string_view kLevelNames[] = {"stderr", "emerg",  "alert", "crit", "error",
                                             "warn",   "notice", "info",  "debug"};
@@ -151,7 +152,12 @@ void Log::set_fpm(FpmSink sink, const std::string& ident, const std::string& fac
   ::openlog(ident_.c_str(), LOG_CONS | LOG_PID, value);
 }
 
+void Log::remember(std::string_view text) {
+  if (first_error_.empty()) first_error_ = text.substr(0, kRememberedMax);
+}
+
 void Log::nginx_as(pid_t pid, LogLevel level, std::string_view text) {
+  if (pid == 0 && level <= LogLevel::kError) remember(text);
   std::string line = nginx_line(level, text, pid == 0 ? ::getpid() : pid, Moment::now());
   bool on_stderr = false;
   for (const NginxSink& sink : nginx_) {
@@ -182,6 +188,7 @@ void Log::write_fpm(const std::string& line, FpmLevel level) {
 }
 
 void Log::fpm(FpmLevel level, std::string_view text) {
+  if (level >= FpmLevel::kError) remember(text);
   if (level < fpm_.level) return;
   FpmFormat format{fpm_.limit, fpm_.level == FpmLevel::kDebug, !fpm_.syslog, ::getpid()};
   for (const std::string& line : fpm_lines(level, text, format, Moment::now())) {

@@ -76,6 +76,10 @@ class Log {
   void fpm_raw(std::string_view text);
   // One readable line for the person who typed `bulkhead serve`.
   void person(std::string_view text);
+  // What the first line of level error or worse said since the last forget_error(); "": none did.
+  // For whoever asked for something that failed, and reads no log.
+  [[nodiscard]] const std::string& first_error() const { return first_error_; }
+  void forget_error() { first_error_.clear(); }
   // Whose name short lines on standard error carry: "bulkhead: " instead of "nginx: ".
   void set_person(bool on) { person_ = on; }
 
@@ -84,7 +88,8 @@ class Log {
   std::vector<NginxSink> nginx_;
   bool nginx_set_ = false;
   FpmSink fpm_;
-  std::string ident_;
+  void remember(std::string_view text);
+  std::string ident_, first_error_;
   bool starting_ = true, plain_stderr_ = true, person_ = false, fpm_set_ = false;
 };
 

@@ -144,6 +144,8 @@ class Master {
   void log_signal(const sys::Signal& signal, std::string_view effect);
   void show_life();
   void reload();
+  [[nodiscard]] bool take_configuration();  // false: refused, and said why
+  void put_in_force();
   void reopen();
   void begin_stop(Stop how);
   void maybe_stopped();
@@ -195,7 +197,8 @@ class Master {
   bool daemonized_ = false;
   bool no_accept_ = false;  // WINCH: front was told to finish, and no other is started
   sys::Child new_binary_;   // after USR2; pid -1: none
-  uint64_t generation_ = 0, configured_ = 0;
+  uint64_t generation_ = 0, configured_ = 0, refused_ = 0;  // refused_: reloads
+  std::string refusal_;                                     // what the last of them was for
   bool reload_when_started_ = false;
   bool configure_when_ready_ = false;  // php-fpm's reload: pools follow the new zygote
   bool front_ready_ = false, pid_written_ = false, done_ = false;

@@ -80,12 +80,23 @@ void Master::reload() {
   if (state_ == State::kStarting) reload_when_started_ = true;
   if (state_ != State::kServing) return;
   sys::notify_service_manager("RELOADING=1");
-  auto done = [] { sys::notify_service_manager("READY=1"); };
+  log_.forget_error();
+  if (take_configuration()) {
+    put_in_force();
+    log_.person("configuration reloaded");
+  } else {
+    ++refused_;
+    refusal_ = log_.first_error();
+    log_.person("reload failed; the old configuration keeps serving");
+  }
+  sys::notify_service_manager("READY=1");
+}
+
+bool Master::take_configuration() {
   auto loaded = load(options_);
   if (!loaded) {
     report_load_error(loaded.error());
-    log_.person("reload failed; the old configuration keeps serving");
-    return done();
+    return false;
   }
   report_warnings(*loaded);
   ids_.apply(&loaded->snapshot);
@@ -93,14 +104,19 @@ void Master::reload() {
   auto files = reopen_log_files(*loaded->model, *now_.model, log_files_, &problems);
   if (!files) {
     log_.nginx(LogLevel::kEmerg, files.error().describe());
-    return done();
+    return false;
   }
-  if (!prepare_state(&*loaded) || !listeners_.open(*loaded, options_.kind, false)) return done();
+  if (!prepare_state(&*loaded) || !listeners_.open(*loaded, options_.kind, false)) return false;
   now_ = std::move(*loaded);
   use_logs(now_, std::move(*files));
+  for (const std::string& text : problems) log_.nginx(LogLevel::kEmerg, text);
+  return true;
+}
+
+// What now_ says, to everybody concerned.
+void Master::put_in_force() {
   for (const config::FpmMessage& m : sandbox_notes(now_)) log_.fpm(m);
   keep_what_serving_needs(&now_);
-  for (const std::string& text : problems) log_.nginx(LogLevel::kEmerg, text);
   if (speaks_nginx()) {
     log_.nginx(LogLevel::kNotice, "using the \"epoll\" event method");
     log_.nginx(LogLevel::kNotice, "start worker processes");
@@ -135,8 +151,6 @@ void Master::reload() {
   } else {
     sites_->start_eager();
   }
-  log_.person("configuration reloaded");
-  done();
 }
 
 void Master::reopen() {

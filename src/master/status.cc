@@ -117,6 +117,8 @@ std::string Master::brief_json() const {
          ",\"pid\":" + std::to_string(::getpid()) +
          ",\"uptime_s\":" + std::to_string(Moment::now().seconds - started_at_) +
          ",\"generation\":" + std::to_string(configured_) +
+         ",\"reloads_refused\":" + std::to_string(refused_) +
+         ",\"refused_because\":" + json_text(refusal_) +
          ",\"loops\":" + std::to_string(now_.snapshot.loops) +
          ",\"landlock_abi\":" + std::to_string(sandbox::landlock_abi());
 }

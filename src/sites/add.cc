@@ -42,16 +42,16 @@ Status choose_user(const Common& common, const AddRequest& request, Record* reco
 Result<Record> plan_record(const Common& common, const AddRequest& request, const Template& from) {
   Record record;
   record.name = TRY(checked_site_name(request.name));
-  for (const std::string& alias : request.aliases) {
-    record.aliases.push_back(TRY(checked_host_name(alias)));
-  }
   record.www = request.www;
+  for (const std::string& alias : request.aliases) {
+    add_alias(TRY(checked_host_name(alias)), &record);
+  }
   record.made_from = request.made_from;
   record.has_pool = from.has_pool;
   record.home = common.places.home(record.name);
   record.root = request.root.empty() ? record.home + "/" + from.root : request.root;
   record.own_home = true;
-  TRY_STATUS(check_root(record.root));
+  TRY_STATUS(check_root(common.places, record));
   record.own_root = below_home(record).empty() && !exists(record.root);
   record.folders = from.folders;
   const std::string inside = below_home(record);
@@ -173,7 +173,7 @@ Result<Outcome> plan_add(const Common& common, const AddRequest& request, Plan* 
       plan->add(write_step(common.places.record(record.name), to_json(record), {0600, "", ""})));
   TRY_STATUS(plan_serving(common, record, texts, plan));
   TRY_STATUS(plan_sftp(common, record, keys, plan));
-  return Outcome{record.name, true, summary(common, record, server_now(common.places).has_value())};
+  return Outcome{record.name, true, summary(common, record, server_runs(common.places))};
 }
 
 }  // namespace

@@ -6,6 +6,8 @@
 
 #include <algorithm>
 
+#include "base/nearest.h"
+#include "config/fpm_table.h"
 #include "sites/names.h"
 #include "sites/site_plan.h"
 #include "sites/steps.h"
@@ -54,6 +56,24 @@ bool is_directive(const std::string& name) {
   });
 }
 
+// "php_admin_value[x]" and the like are for PHP to know.
+bool is_known(const std::string& directive) {
+  if (directive.ends_with(']')) return true;
+  const auto rows = config::fpm_pool_rows();
+  return std::any_of(rows.begin(), rows.end(),
+                     [&](const auto& row) { return row.name == directive; });
+}
+
+std::unexpected<Error> no_key(const std::string& key) {
+  std::vector<std::string> keys{"aliases", "sftp"};
+  for (const Key& known : kKeys) keys.emplace_back(known.key);
+  for (const auto& row : config::fpm_pool_rows()) keys.emplace_back(row.name);
+  const std::string meant = did_you_mean(key, keys);
+  return fail("\"" + key + "\" is no key" +
+              (meant.empty() ? "; there are: " : meant + " There are: ") + set_keys() +
+              "; a setting of PHP is php_admin_value[memory_limit]=256M");
+}
+
 // "aliases=a.example,b.example" changes server_name lines.
 Result<std::string> with_names(const std::string& text, const std::vector<std::string>& before,
                                const std::vector<std::string>& after) {
@@ -76,7 +96,7 @@ Status change_names(const Common& common, const std::string& value, Record* reco
   record->aliases.clear();
   for (size_t at = 0; at < value.size();) {
     const size_t end = std::min(value.find(',', at), value.size());
-    record->aliases.push_back(TRY(checked_host_name(value.substr(at, end - at))));
+    add_alias(TRY(checked_host_name(value.substr(at, end - at))), record);
     at = end + 1;
   }
   const auto after = served_names(*record);
@@ -109,7 +129,7 @@ Status apply_change(const Common& common, const std::string& change, Edited* edi
     return {};
   }
   const std::string directive = directive_of(key);
-  if (!is_directive(directive)) return fail("\"" + key + "\" is no key; there are: " + set_keys());
+  if (!is_directive(directive) || !is_known(directive)) return no_key(key);
   if (directive.ends_with("[]")) {
     return fail(key + " may stand in several lines: edit " +
                 common.places.pool(edited->record.name) + ", then: bulkhead reload");
@@ -154,9 +174,8 @@ Result<Outcome> plan_set(const Common& common, const std::string& name,
                                   : plan_no_sftp(common, edited.record, Keys::kKeep, plan));
   }
   if (same_files) return Outcome{name, true, "site " + name + " changed"};
-  plan->add(check_step(places));
-  plan->add(reload_step(places));
-  if (edited.pool != before.pool && !edited.record.disabled && server_now(places)) {
+  plan_taking(places, plan);
+  if (edited.pool != before.pool && !edited.record.disabled && server_runs(places)) {
     plan->add(wake_step(places, name));
   }
   return Outcome{name, true, "site " + name + " changed"};
@@ -172,9 +191,8 @@ Result<Outcome> plan_disable(const Common& common, const std::string& name, Plan
   TRY_STATUS(plan->add(write_step(places.disabled(name), TRY(disabled_text(places, record)))));
   if (exists(places.enabled(name))) TRY_STATUS(plan->add(delete_step(places.enabled(name))));
   if (record.has_pool) plan->add(move_step(places.pool(name), places.pool(name) + ".off"));
-  plan->add(check_step(places));
-  plan->add(reload_step(places));
-  if (server_now(places)) plan->add(probe_step(places, name, probe_address(record), 503));
+  plan_taking(places, plan);
+  if (server_runs(places)) plan->add(probe_step(places, name, probe_address(record), 503));
   if (record.own_user) plan->add(kill_step(record.user));
   return Outcome{name, true, "site " + name + " disabled: it answers 503, its processes are ended"};
 }
@@ -184,7 +202,7 @@ Result<Outcome> plan_enable(const Common& common, const std::string& name, Plan*
   Record record = TRY(read_record(places, name));
   if (!record.disabled) return Outcome{name, false, "site " + name + " is enabled already"};
   record.disabled = false;
-  const bool running = server_now(places).has_value();
+  const bool running = server_runs(places);
   plan->add(reload_back_step(places));
   TRY_STATUS(plan->add(write_step(places.record(name), to_json(record), {0600, "", ""})));
   if (record.has_pool) {
@@ -197,8 +215,7 @@ Result<Outcome> plan_enable(const Common& common, const std::string& name, Plan*
   }
   TRY_STATUS(plan->add(delete_step(places.disabled(name))));
   TRY_STATUS(plan->add(link_step(places.enabled(name), "../sites-available/" + name + ".conf")));
-  plan->add(check_step(places));
-  plan->add(reload_step(places));
+  plan_taking(places, plan);
   if (running) plan->add(probe_step(places, name, probe_address(record)));
   return Outcome{name, true, "site " + name + " enabled"};
 }

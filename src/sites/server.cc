@@ -125,6 +125,8 @@ std::optional<ServerStatus> ask_server(const std::string& pid_path, Ask what) {
   if (whole.contains("generation") && whole["generation"].is_number()) {
     status.generation = whole["generation"].get<uint64_t>();
   }
+  status.reloads_refused = number_of(whole, "reloads_refused");
+  status.refused_because = text_of(whole, "refused_because");
   if (whole.contains("sites")) read_sites(whole["sites"], &status);
   return status;
 }
@@ -145,13 +147,17 @@ Result<bool> reload_server(const std::string& pid_path) {
   auto pause = kFirstPause;
   while (Clock::now() < until) {
     std::this_thread::sleep_for(pause);
-    pause = std::min(pause * 2, kLongestPause);
+    pause = std::min(pause + pause / 2, kLongestPause);
     const auto now = ask_server(pid_path, Ask::kWhether);
     pollfd ended{server.get(), POLLIN, 0};  // readable also while nobody has reaped it
     if (!now && ::poll(&ended, 1, 0) > 0) {
       return fail("the server ended while it reloaded: see its error log");
     }
     if (now && now->generation > before->generation) return true;
+    if (now && now->reloads_refused > before->reloads_refused) {
+      return fail("the server refuses the new configuration: " +
+                  (now->refused_because.empty() ? "see its error log" : now->refused_because));
+    }
   }
   return fail("the server has not taken the new configuration in " +
               std::to_string(kReloadMax.count()) + " s: see its error log");

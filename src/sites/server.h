@@ -29,6 +29,8 @@ struct SiteStatus {
 struct ServerStatus {
   int pid = 0;
   uint64_t generation = 0;
+  uint64_t reloads_refused = 0;
+  std::string refused_because;              // the last of them; "": nothing is known
   std::map<std::string, SiteStatus> sites;  // by pool name, "@USER" for files
 };
 
@@ -48,7 +50,7 @@ enum class Ask : uint8_t { kWhether, kSites, kFigures };
                                                      Ask what = Ask::kSites);
 
 // Has a running server take the configuration, and waits until it serves by it.  True: done; false:
-// none runs.  Errors: it did not take it.
+// none runs.  Errors: it did not take it, and why.
 [[nodiscard]] Result<bool> reload_server(const std::string& pid_path);
 
 // The status code of `GET /` at a listen address ("0.0.0.0:80", "[::]:80", "unix:/x") for a host.

@@ -148,6 +148,16 @@ int recover(const Common& common) {
   return journal ? static_cast<int>(kExitDone) : fail_with(common, journal.error());
 }
 
+bool server_runs(const Places& places) {
+  static std::map<std::string, bool> known;
+  if (!exists(places.config())) return false;
+  auto path = pid_path(places);
+  if (!path) return false;
+  auto [at, is_new] = known.try_emplace(*path);
+  if (is_new) at->second = ask_server(*path, Ask::kWhether).has_value();
+  return at->second;
+}
+
 std::optional<ServerStatus> server_now(const Places& places) {
   static std::map<std::string, std::optional<ServerStatus>> known;
   if (!exists(places.config())) return {};

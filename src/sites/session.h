@@ -49,5 +49,7 @@ int complain(const Common& common, const Error& error);
 
 // Whether a server answers, and what it says; looked up once per command.
 [[nodiscard]] std::optional<ServerStatus> server_now(const Places& places);
+// Whether one answers, which costs the same however many sites there are.
+[[nodiscard]] bool server_runs(const Places& places);
 
 }  // namespace bulkhead::sites

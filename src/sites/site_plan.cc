@@ -110,7 +110,7 @@ Status plan_home(const Common& common, const Record& record, Plan* plan) {
 
 Status plan_serving(const Common& common, const Record& record, const Texts& texts, Plan* plan) {
   const Places& places = common.places;
-  const bool running = server_now(places).has_value();
+  const bool running = server_runs(places);
   plan->add(reload_back_step(places));
   if (!texts.pool.empty()) {
     TRY_STATUS(plan->add(write_step(places.pool(record.name), texts.pool, texts.pool_look)));
@@ -123,12 +123,15 @@ Status plan_serving(const Common& common, const Record& record, const Texts& tex
   TRY_STATUS(plan->add(write_step(places.available(record.name), texts.server, texts.server_look)));
   TRY_STATUS(plan->add(
       link_step(places.enabled(record.name), "../sites-available/" + record.name + ".conf")));
-  plan->add(check_step(places));
+  plan_taking(places, plan);
   if (running) {
-    plan->add(reload_step(places));
     plan->add(probe_step(places, record.name, probe_address(record)));
   }
   return {};
+}
+
+void plan_taking(const Places& places, Plan* plan) {
+  plan->add(server_runs(places) ? reload_step(places) : check_step(places));
 }
 
 Status plan_unserving(const Common& common, const Record& record, Plan* plan) {
@@ -139,8 +142,7 @@ Status plan_unserving(const Common& common, const Record& record, Plan* plan) {
         places.pool(record.name), places.pool(record.name) + ".off"}) {
     if (exists(path)) TRY_STATUS(plan->add(delete_step(path)));
   }
-  plan->add(check_step(places));
-  plan->add(reload_step(places));
+  plan_taking(places, plan);
   return {};
 }
 

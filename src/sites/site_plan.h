@@ -23,6 +23,8 @@ struct Texts {
   FileLook server_look, pool_look{0640, "", ""};  // new pools: env[] may hold secrets
 };
 Status plan_serving(const Common& common, const Record& record, const Texts& texts, Plan* plan);
+// A running server checks the configuration and takes it; else it is checked here.
+void plan_taking(const Places& places, Plan* plan);
 // Takes the names and the pool out of service, files of the configuration with them.
 Status plan_unserving(const Common& common, const Record& record, Plan* plan);
 // OpenSSH's drop-in for sftp, and the file of keys.

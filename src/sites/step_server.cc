@@ -72,13 +72,21 @@ Status apply_check(const Step& step) {
   return {};
 }
 
-std::string tell_reload(const Step&) { return "reload the server, if one runs"; }
+std::string tell_reload(const Step&) {
+  return "reload the server: it checks the whole configuration, and takes it";
+}
+// The server checks as `check` does; one that has ended since leaves it to us.
 Status apply_reload(const Step& step) {
+  const std::string path = TRY(pid_path(places_of(step)));
+  if (TRY(reload_server(path))) return {};
+  return apply_check(with_places("check", places_of(step)));
+}
+std::string tell_reload_back(const Step&) { return "(reload the server again when undoing)"; }
+Status revert_reload_back(const Step& step) {
   const std::string path = TRY(pid_path(places_of(step)));
   (void)TRY(reload_server(path));
   return {};
 }
-std::string tell_reload_back(const Step&) { return "(reload the server again when undoing)"; }
 Status apply_nothing(const Step&) { return {}; }
 
 std::string tell_wake(const Step& step) {
@@ -176,7 +184,7 @@ std::string tell_sshd_back(const Step&) { return "(reload OpenSSH again when und
 constexpr StepKind kKinds[] = {
     {"check", tell_check, apply_check, nullptr},
     {"reload", tell_reload, apply_reload, nullptr},
-    {"reload-back", tell_reload_back, apply_nothing, apply_reload},
+    {"reload-back", tell_reload_back, apply_nothing, revert_reload_back},
     {"wake", tell_wake, apply_wake, nullptr},
     {"stop-pool", tell_stop, apply_stop, nullptr},
     {"probe", tell_probe, apply_probe, nullptr},

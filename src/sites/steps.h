@@ -73,9 +73,9 @@ struct Packed {
 // For Work::finish.
 [[nodiscard]] Step remove_user_step(const std::string& name);
 
-// The running server.  `check` reads the whole configuration as the server would; `reload` has it
-// taken, when a server runs; `reload-back` does nothing until it is undone: it is put before the
-// steps that change files, and reloads when they have been put back.
+// The running server.  `check` reads the whole configuration as the server would; `reload` has a
+// running server do that and take it; `reload-back` does nothing until it is undone: it is put
+// before the steps that change files, and reloads when they have been put back.
 [[nodiscard]] Step check_step(const Places& places);
 [[nodiscard]] Step check_pool_step(const Places& places,
                                    const std::string& pool);  // that file alone

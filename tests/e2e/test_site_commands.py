@@ -85,7 +85,7 @@ def test_the_same_add_twice_changes_nothing(machine):
 
 
 @pytest.mark.parametrize('words, why', [
-    (['add', 'a..b'], 'has an empty part'), (['add', '../x'], 'has an empty part'), (['add', 'a b'], 'may hold letters'),
+    (['add', 'a..b'], 'has an empty part'), (['add', 'a.b.'], "ends in '.'"), (['add', '../x'], 'has an empty part'), (['add', 'a b'], 'may hold letters'),
     (['add', 'ok.test', '--template', 'nope'], 'there is no template "nope"; there are: drupal'),
     (['add', 'ok.test', '--user', 'root'], "one of the system's"),
     (['add', 'ok.test', '--user', 'Bad'], 'must begin with a lower-case letter'),
@@ -95,11 +95,26 @@ def test_the_same_add_twice_changes_nothing(machine):
     (['add', 'ok.test', '--listen', '80; evil'], '--listen takes one address'),
     (['add', 'ok.test', '--root', '/srv/x y'], '--root takes an absolute path'),
     (['add', 'ok.test', '--root', '/srv/../etc'], '--root takes an absolute path'),
+    (['add', 'ok.test', '--root', '/etc'], "/etc is the system's"), (['add', 'ok.test', '--root', '/'], "/ is the system's"),
+    (['add', 'ok.test', '--root', '/var/www/'], "/var/www is the system's"),
+    (['add', 'ok.test', '--root', '/proc/self/cwd/x'], '--root'),
+    (['add', 'ok.test', '--root', '@ETC@/pools'], "is Bulkhead's own"), (['add', 'ok.test', '--root', '@STATE@'], "is Bulkhead's own"),
+    (['add', 'ok.test', '--root', '@HOMES@'], '@HOMES@ is inside it'),
+    (['add', 'ok.test', '--root', '@HOMES@/@NEAR@/public'], 'it is where homes of sites are'),
+    (['set', '@NEAR@', 'memmory=5M'], '"memmory" is no key; did you mean "memory"?'),
+    (['set', '@NEAR@', 'php.memory_limit=1M'], 'php_admin_value[memory_limit]=256M'),
+    (['show', '@TYPO@'], 'did you mean "@NEAR@"?'), (['remove', '@TYPO@'], 'did you mean "@NEAR@"?'),
     (['show', 'nobody.test'], 'there is no site "nobody.test"'), (['remove', '../../etc'], "is no site's name"),
     (['restore', 'nothing'], 'there is no archive')])
 def test_what_cannot_be_is_refused_and_leaves_nothing(machine, neighbour, words, why):
     users = machine.users()
-    assert why in machine.site(*words, code=1)
+    stands = {'@ETC@': machine.etc, '@STATE@': machine.state, '@HOMES@': machine.homes, '@NEAR@': neighbour,
+              '@TYPO@': neighbour.replace('near', 'naer')}
+    def filled(text):
+        for mark, stand in stands.items():
+            text = text.replace(mark, stand)
+        return text
+    assert filled(why) in machine.site(*(filled(word) for word in words), code=1)
     assert machine.users() == users and not os.path.exists(f'{machine.homes}/ok.test')
     assert not os.path.exists(f'{machine.etc}/pools/ok.test.conf')
     assert machine.answer(neighbour).status == 200
@@ -117,6 +132,15 @@ def test_usage_errors_and_help(machine):
     assert machine.run('add').returncode == 2
     assert machine.run('nonsense').returncode == 2
     assert machine.run('add', 'x.test', '--www', 'maybe').returncode == 2
+    for words, told in ((('lst',), 'bulkhead site: there is no command "lst"; did you mean "list"? See: bulkhead site --help'),
+                        (('add', 'x.test', '--tmplate', 'php'), 'bulkhead site add: there is no option "--tmplate"; did you mean'),
+                        (('cron', 'remvoe', 'x'), 'bulkhead site cron: there is no command "remvoe"; did you mean "remove"?'),
+                        ((), 'bulkhead site: a command is missing: one of add, list, show'),
+                        (('add',), 'bulkhead site add: name is required. See: bulkhead site add --help')):
+        done = machine.run(*words)
+        assert done.returncode == 2 and told in done.stderr and not done.stdout, done
+    done = machine.run('help')
+    assert done.returncode == 0 and 'restore' in done.stdout
     for verb in ('add', 'list', 'show', 'set', 'disable', 'enable', 'restart', 'remove', 'restore', 'logs', 'ssh-key',
                  'copy-in', 'clone', 'rename', 'password', 'cron'):
         done = machine.run(verb, '--help')
@@ -200,7 +224,7 @@ def test_set_changes_one_site_and_refuses_nonsense(machine, neighbour):
     assert pool(machine, neighbour) == before
     assert 'nothing to do' in machine.site('set', name, 'workers=3')
     for change, why in (('memory=lots', 'must be a size'), ('user=root', 'is not changed by site set'), ('x', 'key=value'),
-                        ('no.such=1', 'unknown entry'), ('sandbox.read[]=/x', 'several lines'), (f'aliases={neighbour}', 'is taken')):
+                        ('no.such=1', '"no.such" is no key'), ('sandbox.read[]=/x', 'several lines'), (f'aliases={neighbour}', 'is taken')):
         assert why in machine.site('set', name, change, code=1)
     assert machine.answer(name).status == 200
 
