@@ -202,9 +202,13 @@ def without():
     def get(layer):
         if layer not in cache:
             wanted = FILES + PROCESSES + sum(WITHOUT.values(), [])
-            report, code = verify('--new', '--layer-off', layer, *only(*wanted))
-            assert f'`{layer}` is switched off' in ' '.join(report['warnings'])
-            cache[layer] = verdicts(report), code
+            for _ in range(3):
+                report, code = verify('--new', '--layer-off', layer, *only(*wanted))
+                assert f'`{layer}` is switched off' in ' '.join(report['warnings'])
+                cache[layer] = verdicts(report), code
+                # Landlock knows /etc/passwd as the file it was when the pool began: another test adds users meanwhile.
+                if layer != 'view' or cache[layer][0]['A2']['by'] != 'kernel':
+                    break
         return cache[layer]
     return get
 
