@@ -1,12 +1,15 @@
 #include "front/file_channel.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 
+#include <algorithm>
 #include <cstring>
+#include <iterator>
 
 #include "sys/message.h"
 #include "sys/stream_io.h"
@@ -17,6 +20,16 @@ namespace {
 constexpr int kRepliesPerTurn = 64;
 constexpr long kFuseMagic = 0x65735546;
 
+// Files of the kernel's own (proc(5), sysfs, cgroups, tracing, BPF) call themselves regular, too,
+// but reading one can cost as much as its owner likes, or act: an honest opener never gives one
+// away.
+bool is_of_kernel(long type) {
+  constexpr long kTypes[] = {PROC_SUPER_MAGIC,    SYSFS_MAGIC,   CGROUP_SUPER_MAGIC,
+                             CGROUP2_SUPER_MAGIC, DEBUGFS_MAGIC, TRACEFS_MAGIC,
+                             SECURITYFS_MAGIC,    BPF_FS_MAGIC};
+  return std::find(std::begin(kTypes), std::end(kTypes), type) != std::end(kTypes);
+}
+
 // Front will read (or write) this descriptor without ever waiting for it: only a regular file will
 // do, and not one whose every read is answered by a process of the site.
 int check_regular(sys::FdRef fd, bool fuse_allowed) {
@@ -24,8 +37,9 @@ int check_regular(sys::FdRef fd, bool fuse_allowed) {
   if (::fstat(fd.get(), &st) < 0) return errno;
   if (!S_ISREG(st.st_mode)) return EACCES;
   struct statfs fs {};
-  if (!fuse_allowed && ::fstatfs(fd.get(), &fs) == 0 && fs.f_type == kFuseMagic) return EACCES;
-  return 0;
+  if (::fstatfs(fd.get(), &fs) < 0) return errno;
+  const bool is_refused = is_of_kernel(fs.f_type) || (!fuse_allowed && fs.f_type == kFuseMagic);
+  return is_refused ? EACCES : 0;
 }
 
 // What front is to speak FastCGI over; it never waits for it, whoever else holds it.

@@ -346,7 +346,8 @@ TEST_F(SiteClientTest, RefusesSitesWhoseAnswersAreImpossible) {
 TEST_F(SiteClientTest, TakesNoDescriptorThatCouldBlockOrIsNoFile) {
   TestSite site(0, serve);
   up(site);
-  for (const char* path : {"/dev/null", "/"}) {
+  for (const char* path :
+       {"/dev/null", "/", "/proc/self/mem", "/proc/self/smaps", "/sys/kernel/notes"}) {
     int error = -1;
     FileTicket ticket = client_->open_file(7, "/x", ipc::SymlinkRule::kOwned, 0,
                                            [&](FileResult&& r) { error = r.error; });
