@@ -6,8 +6,6 @@
 #include <algorithm>
 #include <array>
 
-#include "sys/stream_io.h"
-
 namespace bulkhead::front {
 namespace {
 
@@ -74,12 +72,13 @@ std::string syslog_datagram(const SyslogTarget& target, int severity, int64_t wa
 }
 
 LogBook::LogBook(loop::EventLoop& loop, const std::vector<config::LogFile>& files)
-    : loop_(loop), files_(files), buffered_(files.size()) {
+    : loop_(loop), files_(files), buffered_(files.size()), told_(files.size()) {
   loop_.add_poller(this);
 }
 
 LogBook::~LogBook() {
   loop_.remove_poller(this);
+  on_loss = nullptr;
   flush_all();
 }
 
@@ -93,13 +92,26 @@ void LogBook::set_files(std::shared_ptr<const LogSet> set) {
   set_ = std::move(set);
 }
 
+// As nginx words it (1.22, ngx_http_log_module.c), and as often.
+void LogBook::lost(uint32_t file, const sys::Moved& moved, size_t wanted) {
+  const int64_t now = loop_.wall_seconds();
+  if (!on_loss || now < told_[file]) return;
+  told_[file] = now + kTellAgain_s;
+  const std::string text = "write() to \"" + files_[file].path + "\"";
+  if (!moved.ok()) return on_loss(Error{text + " failed", moved.error}.describe());
+  on_loss(text + " was incomplete: " + std::to_string(moved.bytes) + " of " +
+          std::to_string(wanted));
+}
+
 void LogBook::write_line(uint32_t file, config::LogLevel level, std::string_view line) {
   if (set_ == nullptr || file >= set_->files.size() || file >= files_.size()) return;
   sys::FdRef fd = set_->files[file];
   if (!fd.valid()) return;
   const std::string& path = files_[file].path;
   if (!path.starts_with(kSyslogPrefix)) [[likely]] {
-    sys::append(fd, line.data(), line.size());
+    const sys::Moved moved = sys::append(fd, line.data(), line.size());
+    if (moved.bytes != line.size()) [[unlikely]]
+      lost(file, moved, line.size());
     return;
   }
   SyslogTarget target = parse_syslog_target(path);

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -15,6 +16,7 @@
 #include "config/model.h"
 #include "loop/event_loop.h"
 #include "sys/fd.h"
+#include "sys/stream_io.h"
 
 namespace bulkhead::front {
 
@@ -51,13 +53,17 @@ class LogBook : private loop::Poller {
   void error(const config::List<config::ErrorLog>& targets, config::LogLevel level,
              std::string_view line);
   void flush_all();
+  // Told (if set) when lines could not be written to a file, once a minute for each.
+  std::function<void(std::string_view)> on_loss;
 
  private:
+  static constexpr int64_t kTellAgain_s = 60;
   struct Buffered {
     std::string text;
     std::unique_ptr<loop::Timer> timer;
   };
   void write_line(uint32_t file, config::LogLevel level, std::string_view line);
+  void lost(uint32_t file, const sys::Moved& moved, size_t wanted);
   void flush(uint32_t file);
   bool poll() override { return false; }
   bool prepare_sleep() override { return true; }
@@ -67,6 +73,7 @@ class LogBook : private loop::Poller {
   const std::vector<config::LogFile>& files_;
   std::shared_ptr<const LogSet> set_;
   std::vector<Buffered> buffered_;    // by file
+  std::vector<int64_t> told_;         // by file: second from which a loss is told again
   std::vector<uint32_t> turn_files_;  // with lines of this turn
 };
 

@@ -1,5 +1,6 @@
 #include "front/logs.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -74,6 +75,24 @@ TEST_F(LogBookTest, ReopeningWritesWhatWasKeptToTheOldFile) {
   book_->flush_all();
   EXPECT_EQ("old\n", text(before));
   EXPECT_EQ("new\n", text(fds_[1]));
+}
+
+TEST_F(LogBookTest, AFullDiskIsToldOnceAndDoesNotLastLonger) {
+  std::vector<std::string> told;
+  book_->on_loss = [&](std::string_view text) { told.emplace_back(text); };
+  auto set = std::make_shared<LogSet>();
+  set->files.emplace_back(::open("/dev/full", O_WRONLY | O_CLOEXEC));
+  set->files.emplace_back(::dup(fds_[1]));
+  book_->set_files(set);
+  config::AccessLog log;
+  log.file = 0;
+  log.buffer_bytes = 4;
+  for (int i = 0; i < 3; ++i) book_->access(log, "line too long\n");
+  ASSERT_EQ(1U, told.size());
+  EXPECT_EQ("write() to \"/a\" failed (28: No space left on device)", told[0]);
+  open();
+  book_->access(log, "line too long\n");
+  EXPECT_EQ("line too long\n", text(fds_[0]));
 }
 
 TEST_F(LogBookTest, FilesThatDoNotExistAreLeftOut) {

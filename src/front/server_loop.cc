@@ -94,6 +94,7 @@ void ServerLoop::activate(std::shared_ptr<const Runtime> runtime,
     older_.push_back(current_);
   }
   current_ = std::make_shared<LoopGeneration>(*events_, runtime);
+  current_->logs.on_loss = [this](std::string_view text) { log_main(LogLevel::kAlert, text); };
   current_->logs.set_files(std::move(logs));
   files_->clear();
   path_logs_->clear();
