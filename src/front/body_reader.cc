@@ -37,6 +37,10 @@ void BodyReader::begin(Mode mode, size_t buffer_max, uint64_t size_max) {
   }
 }
 
+void BodyReader::limit_memory(size_t buffer_max) {
+  if (mode_ == Mode::kCollect) buffer_max_ = std::max<size_t>(buffer_max, 1);
+}
+
 BodyReader::Step BodyReader::fail(uint16_t status, LogLevel level, std::string text,
                                   bool client_gone) {
   failure_ = {status, client_gone, level, std::move(text)};
@@ -84,6 +88,8 @@ BodyReader::Step BodyReader::make_room() {
 bool BodyReader::flush_to_spool() {
   if (!write_to_spool(memory_)) return false;
   memory_.clear();
+  // Grown while more was allowed: nobody counts it any more.
+  if (memory_.capacity() > buffer_max_) memory_.shrink_to_fit();
   return true;
 }
 

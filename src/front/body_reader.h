@@ -54,6 +54,8 @@ class BodyReader {
 
   // Decides what happens to the body.  `buffer_max`: bytes in memory; `size_max`: 0 for no limit.
   void begin(Mode mode, size_t buffer_max, uint64_t size_max);
+  // kCollect: from now on so many bytes in memory; what is there beyond goes to a spool file.
+  void limit_memory(size_t buffer_max);
   // Reads what is there, kTurnBytes at most.
   Step pump(ClientSocket& socket);
   // The spool file asked for by Step::kSpool.

@@ -102,6 +102,26 @@ TEST_F(BodyReaderTest, SpoolsWhatDoesNotFitInMemory) {
   }
 }
 
+TEST_F(BodyReaderTest, ASmallerLimitOnTheWaySendsWhatIsInMemoryToASpoolFile) {
+  const std::string content(5000, 'b');
+  body_.describe(false, content.size());
+  body_.begin(Mode::kCollect, 96 * 1024, 0);
+  send(content.substr(0, 4000));
+  EXPECT_EQ(Step::kWait, body_.pump(socket_));
+  EXPECT_EQ(4000U, body_.memory().size());
+  body_.limit_memory(1000);
+  EXPECT_EQ(Step::kSpool, body_.pump(socket_));
+  body_.give_spool(spool());
+  EXPECT_EQ(Step::kWait, body_.pump(socket_));
+  EXPECT_TRUE(body_.memory().empty());
+  body_.limit_memory(96 * 1024);
+  send(content.substr(4000));
+  EXPECT_EQ(Step::kDone, body_.pump(socket_));
+  TakingStream stream;
+  EXPECT_TRUE(body_.feed(stream));
+  EXPECT_EQ(content, stream.body);
+}
+
 // Has two pieces of room of its own at a time, as a ring whose end is near.
 class RoomyStream : public TakingStream {
  public:

@@ -178,6 +178,8 @@ void Connection::pass_to_app() {
 
 Connection::Next Connection::step_collecting() {
   Turn& turn = *turn_;
+  // Asked each time: many clients may have begun while the site held little.
+  turn.body.limit_memory(body_memory(turn.ex.conf(), false));
   const BodyReader::Step step = turn.body.pump(socket_);
   turn.hold.set_buffered(turn.body.memory().size());
   switch (step) {
