@@ -123,8 +123,10 @@ def database(work, user):
 def site(work, user, database):
     """The base address of a server whose only site is a fresh copy of WordPress."""
     root = os.path.join(work, 'www')
-    shutil.copytree('/usr/share/wordpress', root, symlinks=False, ignore_dangling_symlinks=True,
-                    ignore=shutil.ignore_patterns('wp-config.php'))
+    # (shutil.copytree takes relative links for dangling ones and leaves them out.)
+    subprocess.run(['cp', '-rL', '--no-preserve=ownership', '/usr/share/wordpress', root], check=True)
+    if os.path.exists(os.path.join(root, 'wp-config.php')):
+        os.unlink(os.path.join(root, 'wp-config.php'))
     owner = pwd.getpwnam(user)
     for folder, _, files in os.walk(root):
         os.chown(folder, owner.pw_uid, owner.pw_gid)
