@@ -34,7 +34,7 @@ struct World {
 void write_one(World& world, uint16_t where, uint8_t what, uint32_t value) {
   Segment& segment = world.raw();
   Slot& slot = segment.slot[where & 1];
-  switch (what % 10) {
+  switch (what % 11) {
     case 0:
       slot.response_head.store(value);
       break;
@@ -61,6 +61,10 @@ void write_one(World& world, uint16_t where, uint8_t what, uint32_t value) {
       break;
     case 8:
       slot.response_tail.store(value);
+      break;
+    case 10:
+      segment.submitted.store(value);
+      segment.occupied.store(~value);
       break;
     case 9: {
       FrameHeader header{value & 7, value >> 3};

@@ -20,6 +20,8 @@ static_assert(std::has_single_bit(kResponseBytes) && std::has_single_bit(kBodyBy
 // data and then looks whether the other sleeps; the other says it sleeps and then looks for data.
 void full_fence() { std::atomic_thread_fence(std::memory_order_seq_cst); }
 
+constexpr uint32_t bit_of(uint32_t slot) { return uint32_t{1} << slot; }
+
 constexpr uint32_t padded(uint32_t size) { return (size + 7) & ~7U; }
 
 // Up to two pieces of a byte ring, beginning at free-running position `at`.
@@ -105,35 +107,35 @@ void FrontRing::adopt() {
   for (uint32_t i = 0; i < kSlots; ++i) {
     uint64_t state = segment().state[i].load(kAcquire);
     if (phase_of(state) == SlotPhase::kFree) continue;
-    private_[i].in_use = true;
-    private_[i].orphan = true;
-    ++in_use_count_;
+    in_use_ |= bit_of(i);
+    orphans_ |= bit_of(i);
     next_ticket_ = std::max(next_ticket_, ticket_of(state) + 1);
     abort(static_cast<int>(i));
   }
+  segment().occupied.store(in_use_, kRelaxed);
 }
 
 int FrontRing::acquire() {
-  for (uint32_t i = 0; i < kSlots; ++i) {
-    if (private_[i].in_use) {
-      // The request of a front that died: usable again when its worker is done.
-      if (!private_[i].orphan || !release(static_cast<int>(i))) continue;
-    }
-    private_[i] = Private{};
-    private_[i].in_use = true;
-    ++in_use_count_;
-    Slot& slot = segment().slot[i];
-    slot.response_head.store(0, kRelaxed);
-    slot.body_tail.store(0, kRelaxed);
-    slot.worker_waits.store(0, kRelaxed);
-    slot.response_tail.store(0, kRelaxed);
-    slot.body_head.store(0, kRelaxed);
-    slot.body_end.store(kBodyOpen, kRelaxed);
-    slot.aborted.store(0, kRelaxed);
-    slot.front_wants_body_room.store(0, kRelaxed);
-    return static_cast<int>(i);
-  }
-  return -1;
+  // The requests of a front that died: their slots are usable again when their workers are done.
+  for (uint32_t left = orphans_; left != 0; left &= left - 1) release(std::countr_zero(left));
+  const auto slot = static_cast<uint32_t>(std::countr_one(in_use_));
+  if (slot >= kSlots) return -1;
+  take_slot(slot);
+  return static_cast<int>(slot);
+}
+
+void FrontRing::take_slot(uint32_t index) {
+  in_use_ |= bit_of(index);
+  private_[index] = Private{};
+  Slot& slot = segment().slot[index];
+  slot.response_head.store(0, kRelaxed);
+  slot.body_tail.store(0, kRelaxed);
+  slot.worker_waits.store(0, kRelaxed);
+  slot.response_tail.store(0, kRelaxed);
+  slot.body_head.store(0, kRelaxed);
+  slot.body_end.store(kBodyOpen, kRelaxed);
+  slot.aborted.store(0, kRelaxed);
+  slot.front_wants_body_room.store(0, kRelaxed);
 }
 
 std::span<unsigned char> FrontRing::request_area(int slot) {
@@ -144,6 +146,8 @@ void FrontRing::post(int slot) {
   uint64_t state = pack_state(next_ticket_++, 0, SlotPhase::kSubmitted);
   segment().state[slot].store(state, kRelease);
   segment().accepted.store(++stats_.submitted, kRelaxed);
+  segment().occupied.store(in_use_, kRelaxed);
+  segment().submitted.fetch_or(bit_of(static_cast<uint32_t>(slot)));
 }
 
 Doorbell FrontRing::submit(int slot) {
@@ -153,8 +157,8 @@ Doorbell FrontRing::submit(int slot) {
 
 uint32_t FrontRing::unclaimed() const {
   uint32_t count = 0;
-  for (uint32_t i = 0; i < kSlots; ++i) {
-    if (private_[i].in_use && phase(static_cast<int>(i)) == SlotPhase::kSubmitted) ++count;
+  for (uint32_t left = in_use_; left != 0; left &= left - 1) {
+    if (phase(std::countr_zero(left)) == SlotPhase::kSubmitted) ++count;
   }
   return count;
 }
@@ -201,9 +205,11 @@ bool FrontRing::wake_idle_worker() {
 }
 
 void FrontRing::cancel(int slot) {
-  BH_CHECK(private_[slot].in_use);
-  private_[slot].in_use = false;
-  --in_use_count_;
+  const uint32_t bit = bit_of(static_cast<uint32_t>(slot));
+  BH_CHECK((in_use_ & bit) != 0);
+  in_use_ &= ~bit;
+  orphans_ &= ~bit;
+  segment().occupied.store(in_use_, kRelaxed);
 }
 
 Next FrontRing::next_frame(int index, FrameView& frame) {
@@ -321,11 +327,13 @@ bool FrontRing::withdraw(int slot) {
   // A worker that has not claimed it cannot have looked at it either.
   uint64_t state = segment().state[slot].load(kAcquire);
   if (phase_of(state) != SlotPhase::kSubmitted) return false;
-  return segment().state[slot].compare_exchange_strong(state, 0);
+  if (!segment().state[slot].compare_exchange_strong(state, 0)) return false;
+  segment().submitted.fetch_and(~bit_of(static_cast<uint32_t>(slot)));
+  return true;
 }
 
 bool FrontRing::abort(int index) {
-  BH_CHECK(private_[index].in_use);
+  BH_CHECK((in_use_ & bit_of(static_cast<uint32_t>(index))) != 0);
   private_[index].broken = true;  // nothing of it is read any more
   if (withdraw(index)) {
     cancel(index);

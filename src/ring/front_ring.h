@@ -9,6 +9,7 @@
 #include <sys/uio.h>
 
 #include <array>
+#include <bit>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -72,7 +73,9 @@ class FrontRing {
 
   // A free slot, lowest first (so few pages are ever touched); -1 when all are taken.
   [[nodiscard]] int acquire();
-  [[nodiscard]] uint32_t slots_in_use() const { return in_use_count_; }
+  [[nodiscard]] uint32_t slots_in_use() const {
+    return static_cast<uint32_t>(std::popcount(in_use_));
+  }
   [[nodiscard]] std::span<unsigned char> request_area(int slot);
   // Gives the request to the site's workers; wake_workers() must follow soon.
   void post(int slot);
@@ -135,11 +138,11 @@ class FrontRing {
     uint32_t freed = 0;   // == response_tail
     uint32_t body_head = 0;
     uint32_t body_room_seen = 0;  // body_tail when the ring was found full
-    bool in_use = false, broken = false, wants_room = false;
-    bool orphan = false;  // left behind by a front that died
+    bool broken = false, wants_room = false;
   };
   FrontRing(sys::Mapping segment, sys::Mapping bell, uint32_t workers_max);
   void adopt();
+  void take_slot(uint32_t slot);
   void wake_waiting_worker(Slot& slot);
   bool wake_idle_worker();
   [[nodiscard]] uint32_t idle_workers() const;
@@ -151,7 +154,8 @@ class FrontRing {
   sys::Mapping segment_, bell_;
   uint32_t workers_max_;
   uint32_t next_ticket_ = 1;
-  uint32_t in_use_count_ = 0;
+  uint32_t in_use_ = 0;   // bit per slot
+  uint32_t orphans_ = 0;  // of these: left behind by a front that died
   uint32_t queue_max_ = 0;
   std::array<Private, kSlots> private_{};
   RingStats stats_;

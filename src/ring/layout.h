@@ -106,6 +106,11 @@ struct Segment {
                                                    // status page)
   std::atomic<uint32_t> queue_max;
   std::atomic<uint64_t> accepted;  // front: requests handed to this site
+  // Bit i: slot i may be kSubmitted, so that nobody looks at all states, mostly cold, to find one.
+  // Set after the state; cleared after a claim or a withdrawal. A bit too many (whoever claimed
+  // died before clearing it) costs a look; the state decides.
+  std::atomic<uint32_t> submitted;
+  std::atomic<uint32_t> occupied;  // bit i: slot i is not kFree, as front knows it
   alignas(64) std::atomic<uint64_t> state[kSlots];
   alignas(4096) Slot slot[kSlots];
 };
@@ -117,6 +122,8 @@ struct Bell {
   std::atomic<uint32_t> pool_sleeps;  // pool sets: send FileOp::kSpawn when that happens (once)
   alignas(64) std::atomic<uint32_t> wake[kWorkersMax];  // futex words
 };
+
+static_assert(kSlots <= 32);  // Segment::submitted, Segment::occupied
 
 constexpr size_t kSegmentBytes = sizeof(Segment);
 constexpr size_t kBellBytes = sizeof(Bell);

@@ -188,6 +188,10 @@ void scribble(Segment& segment, Bell& bell, uint32_t seed) {
         std::memcpy(slot.response + below(kResponseBytes / 8) * 8, &header, sizeof header);
         break;
       }
+      case 12:
+        segment.submitted.store(value);
+        segment.occupied.store(value);
+        break;
       default:
         write_plausible(slot, 1 + below(5), below(100));
         break;

@@ -289,6 +289,7 @@ TEST(Ring, PassesOnTheWakeUpOfAWorkerThatDiedInItsSleep) {
   while (!s.worker->is_idle(2)) std::this_thread::yield();
   std::this_thread::sleep_for(20ms);
   s.raw().state[0].store(pack_state(9, 0, SlotPhase::kSubmitted));
+  s.raw().submitted.store(1);
   s.worker->mark_dead(1);
   sleeper.join();
 }

@@ -4,6 +4,8 @@
 // Runs in: a site's pool.  Input: shared memory that its own workers write.
 #include <sys/eventfd.h>
 
+#include <bit>
+
 #include "ring/worker_ring.h"
 
 namespace bulkhead::ring {
@@ -33,8 +35,10 @@ bool WorkerRing::mark_dead(uint32_t worker) {
 uint32_t WorkerRing::pending() const {
   uint32_t count = 0;
   for (const Loop& loop : loops_) {
-    for (const std::atomic<uint64_t>& word : loop.segment().state) {
-      count += phase_of(word.load(kRelaxed)) == SlotPhase::kSubmitted ? 1 : 0;
+    const Segment& segment = loop.segment();
+    for (uint32_t left = segment.submitted.load(kRelaxed); left != 0; left &= left - 1) {
+      const uint64_t state = segment.state[std::countr_zero(left)].load(kRelaxed);
+      count += phase_of(state) == SlotPhase::kSubmitted ? 1 : 0;
     }
   }
   return count;

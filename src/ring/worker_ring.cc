@@ -70,7 +70,8 @@ bool WorkerRing::claim(uint32_t worker) {
     for (uint32_t tries = 0; tries < kSlots; ++tries) {
       uint32_t best = kSlots;
       uint64_t best_state = 0;
-      for (uint32_t i = 0; i < kSlots; ++i) {
+      for (uint32_t left = segment.submitted.load(kAcquire); left != 0; left &= left - 1) {
+        const auto i = static_cast<uint32_t>(std::countr_zero(left));
         uint64_t state = segment.state[i].load(kRelaxed);
         if (phase_of(state) != SlotPhase::kSubmitted) continue;
         bool older =
@@ -80,6 +81,8 @@ bool WorkerRing::claim(uint32_t worker) {
       if (best == kSlots) break;
       uint64_t taken = pack_state(ticket_of(best_state), worker, SlotPhase::kTaken);
       if (!segment.state[best].compare_exchange_strong(best_state, taken)) continue;
+      // After the claim: whoever dies in between leaves a bit too many, never one too few.
+      segment.submitted.fetch_and(~(uint32_t{1} << best));
       taken_state_ = taken;
       first_loop_ = at + 1 < loops_.size() ? at + 1 : 0;
       begin(at, best);
@@ -379,11 +382,9 @@ void WorkerRing::done() {
 // No other request is anywhere between front and the site's workers.
 bool WorkerRing::is_alone() const {
   for (uint32_t n = 0; n < loops_.size(); ++n) {
-    const Segment& segment = loops_[n].segment();
-    for (uint32_t i = 0; i < kSlots; ++i) {
-      if (n == segment_index_ && i == slot_index_) continue;
-      if (phase_of(segment.state[i].load(kRelaxed)) != SlotPhase::kFree) return false;
-    }
+    uint32_t occupied = loops_[n].segment().occupied.load(kRelaxed);
+    if (n == segment_index_) occupied &= ~(uint32_t{1} << slot_index_);
+    if (occupied != 0) return false;
   }
   return true;
 }
