@@ -3,6 +3,7 @@
 // Runs in: front.  Input: header values that may hold hostile bytes: no value can end its line.
 #include <algorithm>
 #include <charconv>
+#include <cstring>
 
 #include "front/headers_out.h"
 #include "front/plan.h"
@@ -12,8 +13,21 @@ namespace bulkhead::front {
 
 namespace {
 
+// Whether one of eight bytes is below 16: a control character, as those that end a line are.
+bool may_hold_control(const char* eight) {
+  constexpr uint64_t kOnes = 0x0101010101010101;
+  uint64_t bytes;
+  std::memcpy(&bytes, eight, sizeof bytes);
+  return ((bytes - kOnes * 16) & ~bytes & (kOnes * 128)) != 0;
+}
+
+// Every value of every head comes through here: eight bytes at a step (find_first_of, which looks
+// three characters up for each byte, was a fifth of a small file's instructions).
 bool has_line_breaks(std::string_view value) {
-  return value.find_first_of(std::string_view("\r\n\0", 3)) != std::string_view::npos;
+  const char* at = value.data();
+  const char* end = at + value.size();
+  while (end - at >= 8 && !may_hold_control(at)) at += 8;
+  return std::any_of(at, end, [](char c) { return c == '\r' || c == '\n' || c == '\0'; });
 }
 
 // A value can come from a decoded uri; a line break in it must not start another header.
@@ -86,7 +100,9 @@ void append_last_modified(std::string& out, const Response& r) {
   if (r.last_modified < 0 || r.has_last_modified) return;
   char date[http::kHttpDateSize];
   http::write_http_date(date, r.last_modified);
-  append_line(out, "Last-Modified", {date, sizeof date});
+  out += "Last-Modified: ";
+  out.append(date, sizeof date);
+  out += "\r\n";
 }
 
 void append_connection(std::string& out, const Exchange& ex) {

@@ -17,17 +17,20 @@ namespace {
 
 constexpr char kHex[] = "0123456789ABCDEF";
 
+// Most values need no escape: what stands between two escapes is copied at once.
 void append_default(std::string& out, std::string_view text) {
-  for (char c : text) {
-    auto u = static_cast<unsigned char>(c);
-    if (u >= 0x20 && u < 0x7f && c != '"' && c != '\\') [[likely]] {
-      out += c;
-    } else {
-      out += "\\x";
-      out += kHex[u >> 4];
-      out += kHex[u & 15];
-    }
+  size_t plain = 0;  // from here on nothing is copied yet
+  for (size_t i = 0; i < text.size(); ++i) {
+    const auto u = static_cast<unsigned char>(text[i]);
+    if (u >= 0x20 && u < 0x7f && u != '"' && u != '\\') [[likely]]
+      continue;
+    out += text.substr(plain, i - plain);
+    out += "\\x";
+    out += kHex[u >> 4];
+    out += kHex[u & 15];
+    plain = i + 1;
   }
+  out += text.substr(plain);
 }
 
 void append_json(std::string& out, std::string_view text) {

@@ -77,6 +77,16 @@ TEST(Rewrite, ALineBreakInAUriCannotStartAHeader) {
   std::string answer = front.get("/l%0d%0aSet-Cookie:%20a=b");
   EXPECT_EQ(TestFront::header(answer, "Set-Cookie"), "(none)");
   EXPECT_EQ(TestFront::header(front.get("/h%0d%0aSet-Cookie:%20a=b"), "Set-Cookie"), "(none)");
+  // Wherever it stands, as values are looked at by eight bytes.
+  for (size_t n = 0; n < 18; ++n) {
+    const std::string before(n, 'x');
+    for (const char* end_of_line : {"%0a", "%0d"}) {
+      answer = front.get("/h" + before + end_of_line + "A:b");
+      EXPECT_EQ(TestFront::header(answer, "X"), "/h" + before + " A:b") << n;
+      answer = front.get("/h" + before + "\xc3\xa4%09" + end_of_line);
+      EXPECT_EQ(TestFront::header(answer, "X"), "/h" + before + "\xc3\xa4\t ") << n;
+    }
+  }
 }
 
 TEST(If, TestsTruthEqualityAndPatterns) {

@@ -1,5 +1,6 @@
 #include "http/cgi_head.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "http/ascii.h"
@@ -59,7 +60,8 @@ CgiHeadError CgiHead::parse_line(std::string_view line) {
   if (bad_at_ == 0) return CgiHeadError::kInvalidHeader;
   const std::string_view name = line.substr(0, bad_at_);
   std::string_view value = line.substr(std::min(bad_at_ + 1, line.size()));
-  const size_t broken = value.find_first_of(std::string_view("\r\0", 2));
+  // Two searches by the C library are cheaper than find_first_of, which makes one for each byte.
+  const size_t broken = std::min(value.find('\r'), value.find('\0'));
   if (broken != std::string_view::npos) {
     bad_at_ += 1 + broken;
     return CgiHeadError::kInvalidHeader;
