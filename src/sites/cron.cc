@@ -168,7 +168,7 @@ int list_cron(const Common& common, const std::string& name) {
   if (!record) return complain(common, record.error());
   auto text = present(common.places, *record);
   if (!text) return complain(common, text.error());
-  for (const std::string& job : jobs_of(*text)) std::printf("%s\n", job.c_str());
+  print_lines(common, jobs_of(*text), "no cron lines; one is made by: bulkhead site cron add");
   return kExitDone;
 }
 int set_password(const Common& common, const std::string& name, Password what) {

@@ -90,7 +90,7 @@ int list_keys(const Common& common, const std::string& name) {
   if (!record) return complain(common, record.error());
   auto keys = present_keys(common.places, *record);
   if (!keys) return complain(common, keys.error());
-  std::fputs(keys->c_str(), stdout);
+  print_lines(common, lines_of(*keys), "no keys; one is added by: bulkhead site ssh-key add");
   return kExitDone;
 }
 

@@ -148,6 +148,16 @@ int recover(const Common& common) {
   return journal ? static_cast<int>(kExitDone) : fail_with(common, journal.error());
 }
 
+void print_lines(const Common& common, const std::vector<std::string>& lines, const char* none) {
+  if (common.json) {
+    const json out(lines);
+    std::printf("%s\n", out.dump(2, ' ', false, json::error_handler_t::replace).c_str());
+    return;
+  }
+  for (const std::string& line : lines) std::printf("%s\n", line.c_str());
+  if (lines.empty()) std::fprintf(stderr, "%s: %s\n", speaker(common).c_str(), none);
+}
+
 bool server_runs(const Places& places) {
   static std::map<std::string, bool> known;
   if (!exists(places.config())) return false;

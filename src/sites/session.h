@@ -49,6 +49,9 @@ int complain(const Common& common, const Error& error);
 
 // Whether a server answers, and what it says; looked up once per command.
 [[nodiscard]] std::optional<ServerStatus> server_now(const Places& places);
+// A list for people, one a line, or as JSON.  `none`: said to people when there is nothing, on
+// standard error, so that a script that reads lines reads none.
+void print_lines(const Common& common, const std::vector<std::string>& lines, const char* none);
 // Whether one answers, which costs the same however many sites there are.
 [[nodiscard]] bool server_runs(const Places& places);
 

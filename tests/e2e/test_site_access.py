@@ -1,4 +1,5 @@
 """sftp into a site's home by a real sshd on loopback, keys, passwords, cron lines."""
+import json
 import os
 import shutil
 import subprocess
@@ -112,6 +113,7 @@ def test_keys_come_and_go(machine, sshd, keys):
     machine.site('ssh-key', 'add', name, keys[1] + '.pub')
     assert 'has this key already' in machine.site('ssh-key', 'add', name, keys[1] + '.pub')
     assert machine.site('ssh-key', 'list', name).count('@desk') == 2
+    assert json.loads(machine.site('ssh-key', 'list', name, '--json')) == machine.site('ssh-key', 'list', name).splitlines()
     assert sshd.lets_in(user, keys[1])
     assert '2 keys have' in machine.site('ssh-key', 'remove', name, '@desk', code=1)
     machine.site('ssh-key', 'remove', name, 'two@desk')
@@ -178,6 +180,7 @@ def test_cron_lines_run_in_the_sandbox_as_the_user(machine):
     path = f'{machine.work.path}/cron.d/bulkhead-{user.pw_name}'
     assert os.stat(path).st_uid == 0 and os.stat(path).st_mode & 0o777 == 0o644
     line = machine.site('cron', 'list', name).splitlines()[0]
+    assert json.loads(machine.site('cron', 'list', name, '--json'))[0] == line
     fields = line.split(None, 6)
     assert fields[5] == user.pw_name
     # As cron runs it: by sh, as the user, '\%' being '%'.
