@@ -111,7 +111,7 @@ class Collector {
     }
     for (const size_t site : sites) {
       const auto roots = constant_directories(conf.root, server, model_);
-      add(site, roots, conf.is_alias ? "alias" : "root");
+      add(site, roots, conf.is_alias ? "alias" : "root", conf.root_origin == nullptr);
       if (roots.empty()) add_unknown(site);
       for (const config::AccessLog& log : conf.access_logs) {
         if (log.file != config::kNone) continue;  // opened by master
@@ -155,13 +155,19 @@ class Collector {
     return ids;
   }
 
-  void add(size_t site, const std::vector<std::string>& paths, const char* origin) {
+  void add(size_t site, const std::vector<std::string>& paths, const char* origin,
+           bool by_default = false) {
     for (const std::string& path : paths) {
       if (!path.starts_with('/') || path == "/") continue;
       auto& trees = out_[site];
-      const bool known =
-          std::any_of(trees.begin(), trees.end(), [&](const Tree& t) { return t.path == path; });
-      if (!known) trees.push_back({path, Tree::Access::kWrite, Tree::Need::kMay, origin});
+      const auto known =
+          std::find_if(trees.begin(), trees.end(), [&](const Tree& t) { return t.path == path; });
+      if (known != trees.end()) {
+        known->by_default = known->by_default && by_default;
+        continue;
+      }
+      trees.push_back({path, Tree::Access::kWrite, Tree::Need::kMay, origin});
+      trees.back().by_default = by_default;
     }
   }
 

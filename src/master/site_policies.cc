@@ -65,7 +65,7 @@ class Neighbours {
   explicit Neighbours(const Loaded& loaded) : loaded_(loaded) {
     for (size_t i = 0; i < loaded.policies.size(); ++i) {
       for (const Tree& tree : loaded.policies[i].trees) {
-        if (tree.origin == "sandbox.read") continue;
+        if (tree.origin == "sandbox.read" || tree.by_default) continue;
         trees_.emplace(canonical(tree.path), i);
         trees_.emplace(tree.path, i);
       }

@@ -45,6 +45,8 @@ struct Tree {
   // Of a web root: whether it was there when the configuration was read.  One that has been made
   // since changes the policy, and so a reload gives the site a new pool, which sees it.
   bool there = true;
+  // A root that nobody wrote down: the pages nginx brings are no secret of the site.
+  bool by_default = false;
   [[nodiscard]] bool is_web_root() const { return origin == "root" || origin == "alias"; }
 };
 

@@ -56,6 +56,7 @@ void add_server(const config::Model& model, const config::Server& block, Site* s
     if (site->host.empty() && name.kind == config::ServerName::Kind::kExact) site->host = name.text;
   }
   site->root = block.root->conf.root.literal();
+  site->root_is_said = block.root->conf.root_origin != nullptr;
   for (const config::AccessLog& log : block.root->conf.access_logs) {
     if (log.file != config::kNone) site->access_log = model.log_files[log.file].path;
   }

@@ -96,7 +96,14 @@ void Pair::plant_files() {
   evidence.markers["user"] = victim.user.name;
   evidence.markers["tag"] = tag + "-listed";
   evidence.markers["run"] = "BHVRUN" + random_hex(24);
-  for (const char* key : {"dirname", "root", "user"}) planted(key);
+  planted("user");
+  for (const char* key : {"dirname", "root"}) {
+    if (victim.root_is_said) {
+      planted(key);
+    } else {
+      missing(key, "its root is the one that nginx has for who names none: every site sees it");
+    }
+  }
 }
 
 Status Pair::plant_open_directory(const std::string& path) {

@@ -15,13 +15,14 @@
 namespace bulkhead::verify {
 
 struct Site {
-  std::string name;         // the pool's
-  sys::Identity user;       // whose site it is
-  std::string host;         // server_name
-  uint16_t port = 0;        // on 127.0.0.1
-  std::string root;         // web root
-  std::string pool_socket;  // `listen` of the pool
-  std::string access_log;   // "" when it has none
+  std::string name;          // the pool's
+  sys::Identity user;        // whose site it is
+  std::string host;          // server_name
+  uint16_t port = 0;         // on 127.0.0.1
+  std::string root;          // web root
+  bool root_is_said = true;  // false: the one that nginx has for who names none
+  std::string pool_socket;   // `listen` of the pool
+  std::string access_log;    // "" when it has none
   bool runs_php = true;
   std::string sandbox = "on";           // as configured; anything weaker is said aloud
   std::vector<std::string> layers_off;  // those its sandbox does without

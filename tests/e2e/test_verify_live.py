@@ -218,6 +218,37 @@ def test_a_root_that_the_site_cannot_write_is_no_pass_and_no_end(live):
     assert code == 0
 
 
+def test_a_root_that_nobody_named_is_no_secret_and_its_site_replaces_no_other(work):
+    """A server block without `root` serves the pages that nginx brings; each site sees those."""
+    with users('named', 'bare') as (named, bare):
+        work.write('bare/named/index.php', '<?php echo getmypid();')
+        named.own(work / 'bare/named')
+        block = BLOCK.replace('{more}', PHP).replace('{name}', 'named').replace('access_log {w}/log-named/access.log;', '')
+        nginx = ('user www-data;\nworker_processes 1;\npid @DIR@/run.pid;\nerror_log @DIR@/error.log;\nevents { }\n'
+                 'http { access_log off; ' + block.replace('{w}', work / 'bare') + '\ninclude @DIR@/more/*.conf; }\n')
+        fpm = '[global]\nerror_log = @DIR@/fpm.log\n' + POOL.replace('{name}', 'named').replace('{user}', named.name).replace(
+            'pm = ondemand', 'pm = static').replace('{more}', '')
+        with Bulkhead(work, nginx, fpm, tag='bare') as server:
+            def pid():
+                return int(server.fetch('/index.php', host='named.example').text)
+
+            def pools():
+                return {p: f for p, f in server.descendants().items() if 'pool named' in f[2]}
+            assert pid() > 0
+            before = set(pools())
+            server.save('more/bare.conf', 'server { listen 127.0.0.1:@PORT@; server_name bare.example; '
+                        f'user {bare.name}; location = /up {{ return 204; }} }}')
+            os.kill(server.pid, signal.SIGHUP)
+            wait_for(lambda: server.fetch('/up', host='bare.example').status == 204)
+            assert pid() > 0 and set(pools()) == before
+            live = Live(server, ['named', 'bare.example'], [named.uid, bare.uid])
+            report, code = live.report('--probe', 'A2b', '--probe', 'A2c', 'named', 'bare.example')
+            rows = rows_of(report, 'named', 'bare.example')
+            for probe in ('A2b', 'A2c'):
+                assert rows[probe]['verdict'] == 'not_run' and 'every site sees it' in rows[probe]['detail'], rows
+            assert code == 0
+
+
 def test_a_planted_script_answers_nobody_else(live):
     process = subprocess.Popen(live.command('--quick', 'one', 'open'), stdout=subprocess.DEVNULL)
     try:
