@@ -154,7 +154,9 @@ class Line {
     v->add_option("--disk", add_.pool.disk, "space in its private directories: 2G");
     v->add_option("--env", add_.env, "NAME=VALUE for PHP (repeatable)");
     v->add_flag("--sftp", add_.sftp, "let its user in by sftp, into its home only");
-    v->add_option("--ssh-key", add_.key_file, "file of public keys for sftp")->type_name("FILE");
+    v->add_flag("--shell", add_.shell, "let its user in by ssh, into its sandbox (sftp too)");
+    v->add_option("--ssh-key", add_.key_file, "file of public keys for ssh and sftp")
+        ->type_name("FILE");
     add_changing(v, &common_);
   }
 
@@ -255,7 +257,7 @@ class Line {
         }));
     secret->add_flag("--none", purge_, "no password: keys alone");
     add_changing(secret, &common_);
-    CLI::App* keys = app_.add_subcommand("ssh-key", "public keys for sftp");
+    CLI::App* keys = app_.add_subcommand("ssh-key", "public keys for ssh and sftp");
     keys->require_subcommand(1, 1);
     CLI::App* v = named(verb_of(keys, "add", "add the keys of a file",
                                 [this] { return sites::add_key(common_, name_, word_); }));

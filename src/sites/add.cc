@@ -72,6 +72,7 @@ Result<Record> plan_record(const Common& common, const AddRequest& request, cons
     record.database_socket = common.places.db_socket;
   }
   record.sftp = request.sftp;
+  record.shell = request.shell;
   record.created = utc_now();
   TRY_STATUS(choose_user(common, request, &record));
   return record;
@@ -136,7 +137,10 @@ std::string summary(const Common& common, const Record& record, bool running) {
     text += "\n  database: " + record.database_name + ", as user " + record.user +
             " over the local socket, no password";
   }
-  if (record.sftp) text += "\n  sftp: as user " + record.user + ", with the keys of site ssh-key";
+  if (record.comes_in()) {
+    text += std::string(record.shell ? "\n  ssh and sftp into its sandbox" : "\n  sftp") +
+            ": as user " + record.user + ", with the keys of site ssh-key";
+  }
   return text +
          (running ? "\n  it is being served" : "\n  no server runs: it is served when one starts");
 }
@@ -172,7 +176,7 @@ Result<Outcome> plan_add(const Common& common, const AddRequest& request, Plan* 
   TRY_STATUS(
       plan->add(write_step(common.places.record(record.name), to_json(record), {0600, "", ""})));
   TRY_STATUS(plan_serving(common, record, texts, plan));
-  TRY_STATUS(plan_sftp(common, record, keys, plan));
+  TRY_STATUS(plan_ssh(common, record, keys, plan));
   return Outcome{record.name, true, summary(common, record, server_runs(common.places))};
 }
 

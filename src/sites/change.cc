@@ -65,7 +65,7 @@ bool is_known(const std::string& directive) {
 }
 
 std::unexpected<Error> no_key(const std::string& key) {
-  std::vector<std::string> keys{"aliases", "sftp"};
+  std::vector<std::string> keys{"aliases", "sftp", "shell"};
   for (const Key& known : kKeys) keys.emplace_back(known.key);
   for (const auto& row : config::fpm_pool_rows()) keys.emplace_back(row.name);
   const std::string meant = did_you_mean(key, keys);
@@ -124,8 +124,8 @@ Status apply_change(const Common& common, const std::string& change, Edited* edi
   if (equals == std::string::npos) return fail("\"" + change + "\" is not key=value");
   const std::string key = change.substr(0, equals), value = change.substr(equals + 1);
   if (key == "aliases") return change_names(common, value, &edited->record, &edited->server);
-  if (key == "sftp" && (value == "on" || value == "off")) {
-    edited->record.sftp = value == "on";
+  if ((key == "sftp" || key == "shell") && (value == "on" || value == "off")) {
+    (key == "sftp" ? edited->record.sftp : edited->record.shell) = value == "on";
     return {};
   }
   const std::string directive = directive_of(key);
@@ -156,7 +156,9 @@ Result<Outcome> plan_set(const Common& common, const std::string& name,
   const Edited before = edited;
   for (const std::string& change : changes) TRY_STATUS(apply_change(common, change, &edited));
   const bool same_files = edited.server == before.server && edited.pool == before.pool;
-  if (same_files && edited.record.sftp == before.record.sftp) {
+  const bool same_ssh =
+      edited.record.sftp == before.record.sftp && edited.record.shell == before.record.shell;
+  if (same_files && same_ssh) {
     return Outcome{name, false, "site " + name + " has these values already: nothing to do"};
   }
   plan->add(reload_back_step(places));
@@ -169,9 +171,9 @@ Result<Outcome> plan_set(const Common& common, const std::string& name,
   if (edited.pool != before.pool) {
     TRY_STATUS(plan->add(write_step(pool_file(common, edited.record), edited.pool)));
   }
-  if (edited.record.sftp != before.record.sftp) {
-    TRY_STATUS(edited.record.sftp ? plan_sftp(common, edited.record, "", plan)
-                                  : plan_no_sftp(common, edited.record, Keys::kKeep, plan));
+  if (!same_ssh) {
+    TRY_STATUS(edited.record.comes_in() ? plan_ssh(common, edited.record, "", plan)
+                                        : plan_no_ssh(common, edited.record, Keys::kKeep, plan));
   }
   if (same_files) return Outcome{name, true, "site " + name + " changed"};
   plan_taking(places, plan);
@@ -241,7 +243,7 @@ Result<Outcome> plan_restart(const Common& common, const std::string& name, Plan
 }  // namespace
 
 std::string set_keys() {
-  std::string out = "aliases (NAME,NAME...), sftp (on or off)";
+  std::string out = "aliases (NAME,NAME...), sftp (on or off), shell (on or off)";
   for (const Key& key : kKeys) out += std::string(", ") + key.key + " (" + key.help + ")";
   return out + ", or a directive of the pool's file";
 }

@@ -32,7 +32,7 @@ struct AddRequest {
   std::string name, www = "none", user, root, made_from = "php", database = "none", key_file;
   std::vector<std::string> aliases, listen, env;
   PoolWishes pool;
-  bool sftp = false;
+  bool sftp = false, shell = false;
 };
 
 int add_site(const Common& common, const AddRequest& request);

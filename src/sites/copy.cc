@@ -130,7 +130,7 @@ Result<Outcome> plan_clone(const Common& common, const std::string& source,
   to.aliases.clear();
   to.user = TRY(free_user(common, to.name));
   to.own_user = true;
-  to.disabled = to.sftp = false;
+  to.disabled = to.sftp = to.shell = false;
   to.created = utc_now();
   if (from.database == "mariadb") to.database_name = database_name_for(to.name);
   move_home(places, &to);
@@ -187,7 +187,7 @@ Result<Outcome> plan_rename(const Common& common, const std::string& source,
   TRY_STATUS(plan->add(delete_step(places.record(from.name))));
   TRY_STATUS(plan->add(write_step(places.record(to.name), to_json(to), {0600, "", ""})));
   TRY_STATUS(plan_serving(common, to, texts, plan));
-  TRY_STATUS(plan_sftp(common, to, "", plan));
+  TRY_STATUS(plan_ssh(common, to, "", plan));
   return Outcome{to.name, true,
                  "site " + from.name + " is now " + to.name + ", files in " + to.root};
 }

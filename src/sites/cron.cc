@@ -145,11 +145,11 @@ Result<Outcome> change_password(const Common& common, const std::string& name, P
   }
   const std::string password = new_password();
   TRY_STATUS(must_run({.argv = {"chpasswd"}, .input = record.user + ":" + password + "\n"}));
-  return Outcome{
-      name, true,
-      "user " + record.user + ", password " + password +
-          (record.sftp ? ""
-                       : "; nobody can use it before: bulkhead site set " + name + " sftp=on")};
+  return Outcome{name, true,
+                 "user " + record.user + ", password " + password +
+                     (record.comes_in()
+                          ? ""
+                          : "; nobody can use it before: bulkhead site set " + name + " sftp=on")};
 }
 
 }  // namespace

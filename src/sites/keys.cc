@@ -47,11 +47,11 @@ Result<Outcome> plan_add_key(const Common& common, const std::string& name, cons
   }
   if (added == 0) return Outcome{name, false, "site " + name + " has this key already"};
   TRY_STATUS(plan->add(write_step(common.places.keys(record.user), keys, {0640, record.user, ""})));
-  return Outcome{
-      name, true,
-      "key added for user " + record.user +
-          (record.sftp ? ""
-                       : "; nobody can use it before: bulkhead site set " + name + " sftp=on")};
+  return Outcome{name, true,
+                 "key added for user " + record.user +
+                     (record.comes_in()
+                          ? ""
+                          : "; nobody can use it before: bulkhead site set " + name + " sftp=on")};
 }
 
 Result<Outcome> plan_remove_key(const Common& common, const std::string& name,

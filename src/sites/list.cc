@@ -160,7 +160,8 @@ Result<std::vector<Fact>> facts_of(const Common& common, const Record& record) {
       {"home", record.home, from},
       {"template", record.made_from, from},
       {"database", record.database_name.empty() ? record.database : record.database_name, from},
-      {"sftp", record.sftp ? "yes" : "no", from},
+      {"sftp", record.comes_in() ? "yes" : "no", from},
+      {"shell", record.shell ? "yes, in its sandbox" : "no", from},
       {"created", record.created, from}};
   const master::Loaded loaded = TRY(load_all(common.places));
   for (Fact& fact : server_facts(record, loaded)) facts.push_back(std::move(fact));

@@ -36,7 +36,7 @@ struct Places {
     return etc + "/templates/" + name + ".conf";
   }
   [[nodiscard]] std::string keys(const std::string& user) const { return etc + "/keys/" + user; }
-  [[nodiscard]] std::string sftp(const std::string& user) const {
+  [[nodiscard]] std::string sshd(const std::string& user) const {
     return ssh + "/sshd_config.d/bulkhead-" + user + ".conf";
   }
   [[nodiscard]] std::string cron(const std::string& user) const {

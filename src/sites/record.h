@@ -24,7 +24,8 @@ struct Record {
   std::string database = "none";  // mariadb, sqlite, none
   std::string database_name, database_socket;
   bool disabled = false, sftp = false, shell = false;
-  std::string created;  // UTC, "2026-11-23T19:40:00Z"
+  [[nodiscard]] bool comes_in() const { return sftp || shell; }  // its user, by OpenSSH
+  std::string created;                                           // UTC, "2026-11-23T19:40:00Z"
 };
 
 [[nodiscard]] std::string to_json(const Record& record);

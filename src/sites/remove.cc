@@ -114,7 +114,7 @@ Result<Outcome> plan_remove(const Common& common, const std::string& name, Keep 
   TRY_STATUS(plan_unserving(common, record, plan));
   if (record.own_user) plan->add(kill_step(record.user));
   if (keep == Keep::kArchive) TRY_STATUS(plan_archive(with_socket, record, archive, plan));
-  TRY_STATUS(plan_no_sftp(common, record, Keys::kRemove, plan));
+  TRY_STATUS(plan_no_ssh(common, record, Keys::kRemove, plan));
   if (exists(places.cron(record.user))) {
     TRY_STATUS(plan->add(delete_step(places.cron(record.user))));
   }
@@ -188,7 +188,7 @@ Result<Outcome> plan_restore(const Common& common, const std::string& given, Pla
   TRY_STATUS(plan_serving(common, record, TRY(texts_in(archive)), plan));
   const std::string keys =
       exists(archive.file("keys")) ? TRY(sys::read_file(archive.file("keys"))) : "";
-  TRY_STATUS(plan_sftp(common, record, keys, plan));
+  TRY_STATUS(plan_ssh(common, record, keys, plan));
   if (exists(archive.file("cron"))) {
     TRY_STATUS(
         plan->add(write_step(places.cron(record.user), TRY(sys::read_file(archive.file("cron"))))));

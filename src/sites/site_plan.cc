@@ -146,42 +146,6 @@ Status plan_unserving(const Common& common, const Record& record, Plan* plan) {
   return {};
 }
 
-Status plan_sftp(const Common& common, const Record& record, const std::string& keys, Plan* plan) {
-  const Places& places = common.places;
-  if (!keys.empty()) {
-    TRY_STATUS(plan->add(write_step(places.keys(record.user), keys, {0640, record.user, ""})));
-  }
-  if (!record.sftp) return {};
-  const std::string main = places.ssh + "/sshd_config";
-  if (!exists(main)) {
-    return fail("there is no " + main + ": install openssh-server, or leave --sftp out");
-  }
-  const std::string text =
-      "# Site " + record.name + ": files by sftp within its own home, nothing else.\nMatch User " +
-      record.user + "\n    ChrootDirectory " + record.home +
-      "\n    ForceCommand internal-sftp -u 0027\n    AuthorizedKeysFile " +
-      places.keys(record.user) +
-      "\n    AllowTcpForwarding no\n    AllowStreamLocalForwarding no\n"
-      "    AllowAgentForwarding no\n    X11Forwarding no\n    PermitTunnel no\n    PermitTTY no\n"
-      "Match all\n";
-  plan->add(sshd_back_step(places));
-  TRY_STATUS(plan->add(write_step(places.sftp(record.user), text)));
-  plan->add(sshd_step(places, record.user));
-  return {};
-}
-
-Status plan_no_sftp(const Common& common, const Record& record, Keys keys, Plan* plan) {
-  const Places& places = common.places;
-  if (keys == Keys::kRemove && exists(places.keys(record.user))) {
-    TRY_STATUS(plan->add(delete_step(places.keys(record.user))));
-  }
-  if (!exists(places.sftp(record.user))) return {};
-  plan->add(sshd_back_step(places));
-  TRY_STATUS(plan->add(delete_step(places.sftp(record.user))));
-  plan->add(sshd_step(places, ""));
-  return {};
-}
-
 Status plan_db_page(const Common& common, const Record& record, const Template& from, Plan* plan) {
   if (record.database != "mariadb" || from.db_page.empty()) return {};
   const std::string text =

@@ -27,10 +27,10 @@ Status plan_serving(const Common& common, const Record& record, const Texts& tex
 void plan_taking(const Places& places, Plan* plan);
 // Takes the names and the pool out of service, files of the configuration with them.
 Status plan_unserving(const Common& common, const Record& record, Plan* plan);
-// OpenSSH's drop-in for sftp, and the file of keys.
-Status plan_sftp(const Common& common, const Record& record, const std::string& keys, Plan* plan);
+// OpenSSH's drop-in for sftp or a shell, the file of keys, and the login shell (ssh.cc).
+Status plan_ssh(const Common& common, const Record& record, const std::string& keys, Plan* plan);
 enum class Keys : uint8_t { kKeep, kRemove };
-Status plan_no_sftp(const Common& common, const Record& record, Keys keys, Plan* plan);
+Status plan_no_ssh(const Common& common, const Record& record, Keys keys, Plan* plan);
 
 // Errors: a name is already somebody's, with the place in the configuration; the configuration
 // cannot be read as it is.  `own`: a site whose names do not count.

@@ -110,6 +110,19 @@ std::string tell_home(const Step& step) {
 Status apply_home(const Step& step) { return set_home(step.word("user"), step.word("to")); }
 Status revert_home(const Step& step) { return set_home(step.word("user"), step.word("from")); }
 
+std::string tell_shell(const Step& step) {
+  return "set the login shell of user " + step.word("user") + " to " + step.word("to");
+}
+Status set_shell(const std::string& user, const std::string& shell) {
+  return must_run({.argv = {"usermod", "--shell", shell, user}});
+}
+Status apply_shell(const Step& step) { return set_shell(step.word("user"), step.word("to")); }
+Status revert_shell(const Step& step) {
+  // What made the user is undone after this: it may be gone already.
+  const bool is_there = sys::find_uid(step.word("user")).has_value();
+  return is_there ? set_shell(step.word("user"), step.word("from")) : Status();
+}
+
 std::string tell_kill(const Step& step) { return "end the processes of user " + step.word("user"); }
 Status apply_kill(const Step& step) { return end_processes(step.word("user")); }
 
@@ -117,6 +130,7 @@ constexpr StepKind kKinds[] = {
     {"user", tell_user, apply_user, remove_ours},
     {"remove-user", tell_remove_user, apply_remove_user, nullptr},
     {"home", tell_home, apply_home, revert_home},
+    {"shell", tell_shell, apply_shell, revert_shell},
     {"kill", tell_kill, apply_kill, nullptr},
 };
 
@@ -129,6 +143,9 @@ Step user_step(const std::string& name, const std::string& home, const std::stri
 }
 Step home_step(const std::string& user, const std::string& from, const std::string& to) {
   return {"home", {{"user", user}, {"from", from}, {"to", to}}};
+}
+Step shell_step(const std::string& user, const std::string& from, const std::string& to) {
+  return {"shell", {{"user", user}, {"from", from}, {"to", to}}};
 }
 Step kill_step(const std::string& user) { return {"kill", {{"user", user}}}; }
 Step remove_user_step(const std::string& name) { return {"remove-user", {{"name", name}}}; }

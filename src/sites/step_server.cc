@@ -160,9 +160,17 @@ Status apply_sshd(const Step& step) {
     const std::string who = "user=" + step.word("user") + ",host=localhost,addr=127.0.0.1";
     const Ran match =
         TRY(run_program({.argv = {"sshd", "-T", "-C", who, "-f", step.word("config")}}));
-    if (match.output.find("\nforcecommand internal-sftp") == std::string::npos) {
+    const std::string command = step.has("command") ? step.word("command") : "internal-sftp";
+    if (match.output.find("\nforcecommand " + command) == std::string::npos) {
       return fail(step.word("config") + " does not include sshd_config.d/*.conf near its top, so " +
-                  "sftp would not be confined: add \"Include /etc/ssh/sshd_config.d/*.conf\"");
+                  "the site's user would not be confined: add \"Include " +
+                  "/etc/ssh/sshd_config.d/*.conf\"");
+    }
+    // ~/.ssh/environment would choose what the programs before the sandbox load.
+    if (command != "internal-sftp" &&
+        match.output.find("\npermituserenvironment no\n") == std::string::npos) {
+      return fail(step.word("config") +
+                  " has PermitUserEnvironment: a shell would not be confined");
     }
   }
   const size_t at = ran.output.find("\npidfile ");
@@ -222,9 +230,10 @@ Step probe_step(const Places& places, const std::string& host, const std::string
   step.with["status"] = std::to_string(status);
   return step;
 }
-Step sshd_step(const Places& places, const std::string& user) {
+Step sshd_step(const Places& places, const std::string& user, const std::string& command) {
   Step step{"sshd", {{"config", places.ssh + "/sshd_config"}}};
   if (!user.empty()) step.with["user"] = user;
+  if (!command.empty()) step.with["command"] = command;
   return step;
 }
 Step sshd_back_step(const Places& places) {

@@ -69,6 +69,9 @@ struct Packed {
 [[nodiscard]] Step home_step(const std::string& user, const std::string& from,
                              const std::string& to);
 // Ends every process of the user.
+// The login shell of an account.
+[[nodiscard]] Step shell_step(const std::string& user, const std::string& from,
+                              const std::string& to);
 [[nodiscard]] Step kill_step(const std::string& user);
 // For Work::finish.
 [[nodiscard]] Step remove_user_step(const std::string& name);
@@ -92,7 +95,8 @@ struct Packed {
 
 // OpenSSH: its configuration is valid, and (when `user` is given) in force for that user; then it
 // is told to read it.
-[[nodiscard]] Step sshd_step(const Places& places, const std::string& user);
+[[nodiscard]] Step sshd_step(const Places& places, const std::string& user,
+                             const std::string& command);
 [[nodiscard]] Step sshd_back_step(const Places& places);
 
 // MariaDB, by its client program.

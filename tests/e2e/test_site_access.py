@@ -9,6 +9,8 @@ import pytest
 from harness.servers import free_port, wait_for
 from harness.sites import Machine
 
+from test_site_kill import everywhere
+
 
 class Sshd:
     """An sshd with a configuration of its own, as Debian's: an Include near the top."""
@@ -149,6 +151,90 @@ def test_an_sshd_that_would_not_confine_is_refused(machine, sshd):
     finally:
         shutil.move(config + '.kept', config)
     assert machine.users() == users and not [f for f in os.listdir(f'{sshd.folder}/sshd_config.d') if 'open' in f]
+
+
+def test_a_shell_is_inside_the_sandbox(machine, sshd, keys):
+    name = machine.add('shell', '--shell', '--ssh-key', keys[0] + '.pub')
+    user = machine.user(name)
+    assert user.pw_shell == '/bin/sh'
+
+    def ssh(*command):
+        return sshd.ssh(user.pw_name, keys[0], *command)
+    assert wait_for(lambda: ssh('true').returncode == 0, 10, 'a shell'), machine.read('ssh/log')
+    done = ssh("id -un; echo \"it's $HOME\"; exit 7")
+    assert (done.returncode, done.stdout) == (7, f"{user.pw_name}\nit's {user.pw_dir}\n"), done.stderr
+    # What PHP does not see a shell does not see: other accounts, processes and sites.
+    secret = machine.work.write('secret.txt', 'of others')
+    os.chmod(secret, 0o644)
+    seen = ssh(f'cat {secret}; ls /proc | grep -c "^[0-9]"; getent passwd | wc -l; cat /proc/1/comm').stdout.split('\n')
+    assert 'of others' not in seen and int(seen[0]) < 20 and int(seen[1]) < 5, seen
+    # Nothing that the client sends is read outside: neither its environment nor files of the home.
+    ours = ssh('cat /proc/self/status').stdout
+    assert 'NoNewPrivs:\t1' in ours and 'Seccomp:\t2' in ours
+    rc = machine.work.write(f'{user.pw_dir}/.ssh/rc', f'touch /tmp/bht-{name}\n')
+    for path in (rc, os.path.dirname(rc)):
+        os.chown(path, user.pw_uid, user.pw_gid)
+    sent = subprocess.run(['ssh', '-p', str(sshd.port), *sshd.options(keys[0]), '-o', 'SetEnv=LD_DEBUG=help BASH_ENV=/x',
+                           f'{user.pw_name}@127.0.0.1', 'echo ${LD_DEBUG-none} ${BASH_ENV-none}'],
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=60)
+    assert sent.stdout == 'none none\n', sent
+    assert not os.path.exists(f'/tmp/bht-{name}')
+    login = subprocess.run(['ssh', '-tt', '-p', str(sshd.port), *sshd.options(keys[0]), f'{user.pw_name}@127.0.0.1'],
+                           input='[ -t 0 ] && echo is$((40 + 2)); exit 5\n', capture_output=True, text=True, check=False, timeout=60)
+    assert login.returncode == 5 and 'is42' in login.stdout, login
+    upload = machine.work.write('upload.txt', 'by sftp')
+    done = sshd.sftp(user.pw_name, keys[0], f'put {upload} public/up.txt\nls {machine.work.path}\n')
+    assert machine.answer(name, '/up.txt').text == 'by sftp' and 'keys' not in done.stdout, done
+    forward = subprocess.run(['ssh', '-p', str(sshd.port), *sshd.options(keys[0]), '-W', f'127.0.0.1:{machine.port}',
+                              f'{user.pw_name}@127.0.0.1'], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                             check=False, timeout=60)
+    assert forward.returncode != 0 and 'HTTP' not in forward.stdout
+
+
+def test_a_shell_comes_and_goes(machine, sshd, keys):
+    name = machine.add('shells', '--ssh-key', keys[0] + '.pub')
+    user = machine.user(name).pw_name
+    assert machine.user(name).pw_shell == '/usr/sbin/nologin'
+    machine.site('set', name, 'shell=on')
+    assert machine.user(name).pw_shell == '/bin/sh'
+    assert wait_for(lambda: sshd.ssh(user, keys[0], 'id -un').stdout.strip() == user, 10, 'a shell')
+    machine.site('set', name, 'shell=off', 'sftp=on')
+    assert machine.user(name).pw_shell == '/usr/sbin/nologin'
+    assert sshd.lets_in(user, keys[0]) and 'uid=' not in sshd.ssh(user, keys[0], 'id').stdout
+    machine.site('set', name, 'shell=on', 'sftp=off')
+    machine.site('remove', name)
+    assert not os.path.exists(f'{sshd.folder}/sshd_config.d/bulkhead-{user}.conf')
+    archive, = [a for a in os.listdir(f'{machine.state}/archive') if a.startswith(name)]
+    machine.site('restore', archive)
+    assert machine.user(name).pw_shell == '/bin/sh'
+    assert wait_for(lambda: sshd.ssh(user, keys[0], 'id -un').stdout.strip() == user, 10, 'a shell')
+    machine.site('set', name, 'shell=off')
+    assert machine.user(name).pw_shell == '/usr/sbin/nologin' and sshd.refuses(user, keys[0])
+
+
+@pytest.mark.skipif(os.environ.get('BULKHEAD_TREE', 'build') != 'build',
+                    reason='many starts under strace; the same steps run under the sanitizers in the tests around it')
+def test_a_shell_is_killed_at_every_step(machine, sshd):
+    name = machine.add('killed')
+    undone, kills = everywhere(machine, ('set', name, 'shell=on'), ('set', name, 'shell=off'))
+    assert undone >= 2 and kills > undone
+
+
+def test_a_shell_that_would_not_be_confined_is_refused(machine, sshd):
+    static = machine.name('plain')
+    told = machine.site('add', static, '--listen', f'127.0.0.1:{machine.port}', '--template', 'static', '--shell', code=1)
+    assert 'no sandbox to open a shell in' in told
+    config = f'{sshd.folder}/sshd_config'
+    shutil.copy(config, config + '.kept')
+    users = machine.users()
+    try:
+        with open(config, 'a', encoding='utf-8') as f:
+            f.write('PermitUserEnvironment yes\n')
+        told = machine.site('add', machine.name('env'), '--listen', f'127.0.0.1:{machine.port}', '--shell', code=1)
+        assert 'PermitUserEnvironment' in told
+    finally:
+        shutil.move(config + '.kept', config)
+    assert machine.users() == users
 
 
 def test_password_is_told_once_and_is_not_in_the_journal(machine):

@@ -30,7 +30,7 @@ def machine():
 def state(machine):
     """What a command may change, as one value: files with owner, mode and text, users."""
     seen = {}
-    for top in (machine.etc, machine.homes, machine.state):
+    for top in (machine.etc, machine.homes, machine.state, os.path.join(machine.dir, 'ssh/sshd_config.d')):
         for folder, folders, files in os.walk(top):
             for name in folders + files:
                 path = os.path.join(folder, name)
@@ -44,7 +44,7 @@ def state(machine):
                     with open(path, encoding='utf-8', errors='replace') as f:
                         text = re.sub(r'"created": "[^"]*"', '', f.read())
                 seen[path] = (info.st_mode, text)
-    homes = sorted((e.pw_name, e.pw_dir) for e in pwd.getpwall() if e.pw_name in machine.users())
+    homes = sorted((e.pw_name, e.pw_dir, e.pw_shell) for e in pwd.getpwall() if e.pw_name in machine.users())
     return seen, homes
 
 
