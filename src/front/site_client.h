@@ -93,7 +93,7 @@ class SiteClient : public loop::Poller {
     uint32_t files_waiting_max = 1024;  // file operations in flight or waiting, per site
     loop::Millis silence_max{60'000};   // an opener that answers nothing for so long has failed
     loop::Millis wake_timeout{60'000};  // a site that is neither up nor down by then has failed
-    loop::Micros spin_max{50};          // most time poll() is repeated before sleeping; 0: never
+    loop::Micros spin_max{100};         // most time poll() is repeated before sleeping; 0: never
     bool fuse_allowed = false;  // files on FUSE may stall front for ever: refused with EACCES
   };
 

@@ -21,7 +21,7 @@
 namespace bulkhead::pool {
 namespace {
 
-constexpr std::chrono::microseconds kSpin{50};
+constexpr std::chrono::microseconds kSpin{150};
 constexpr size_t kProgressBytes = 8192;  // php-fpm lets a client see output in steps of this
 
 // For the signal handler: one worker per process.
